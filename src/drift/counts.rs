@@ -1,0 +1,197 @@
+//! Counts of one pane or window: a flat vector of integers, `[feature][slot]`.
+//!
+//! The slots of a feature with B buckets are its buckets, then unseen, missing and invalid:
+//! `B + 3` cells. An unseen value counts in `other` (the last bucket) and in `unseen`.
+//! Counts form a group under addition, so adding a pane to a window and subtracting it later is
+//! exact in any order.
+
+use serde::{Deserialize, Serialize};
+
+use super::feature::Found;
+
+/// Where one value of one feature is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    Bucket(u32),
+    /// A category the reference does not have: counted in `other` and as unseen.
+    Unseen,
+    Missing,
+    Invalid(Found),
+}
+
+/// Where the cells of each feature lie; shared by all counts of one monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `starts[f]..starts[f + 1]` are the cells of feature f; `starts.len() == features + 1`.
+    starts: Vec<usize>,
+}
+
+const EXTRA: usize = 3;
+const UNSEEN: usize = 0;
+const MISSING: usize = 1;
+const INVALID: usize = 2;
+
+impl Layout {
+    /// A layout for features with the given numbers of buckets.
+    pub fn new(buckets: impl IntoIterator<Item = usize>) -> Self {
+        let mut starts = vec![0];
+        let mut next = 0;
+        for b in buckets {
+            next += b + EXTRA;
+            starts.push(next);
+        }
+        Self { starts }
+    }
+
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Number of cells over all features.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    fn extra(&self, feature: usize) -> usize {
+        self.starts[feature + 1] - EXTRA
+    }
+}
+
+/// The counts of one pane or of one window. `cells.len() == layout.cells()`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaneCounts {
+    /// Records counted.
+    pub events: u64,
+    cells: Vec<u64>,
+}
+
+impl PaneCounts {
+    #[must_use]
+    pub fn zero(layout: &Layout) -> Self {
+        Self {
+            events: 0,
+            cells: vec![0; layout.cells()],
+        }
+    }
+
+    /// Counts from stored cells.
+    ///
+    /// # Errors
+    /// `None` when the number of cells is not that of the layout.
+    #[must_use]
+    pub fn from_cells(layout: &Layout, events: u64, cells: Vec<u64>) -> Option<Self> {
+        (cells.len() == layout.cells()).then_some(Self { events, cells })
+    }
+
+    #[must_use]
+    pub fn cells(&self) -> &[u64] {
+        &self.cells
+    }
+
+    /// Counts one record: one cell per feature, in layout order.
+    pub fn record(&mut self, layout: &Layout, cells: &[Cell]) {
+        debug_assert_eq!(cells.len(), layout.features());
+        self.events += 1;
+        for (feature, cell) in cells.iter().enumerate() {
+            let extra = layout.extra(feature);
+            match cell {
+                Cell::Bucket(b) => self.cells[layout.starts[feature] + *b as usize] += 1,
+                Cell::Unseen => {
+                    self.cells[extra - 1] += 1;
+                    self.cells[extra + UNSEEN] += 1;
+                }
+                Cell::Missing => self.cells[extra + MISSING] += 1,
+                Cell::Invalid(_) => self.cells[extra + INVALID] += 1,
+            }
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        debug_assert_eq!(self.cells.len(), other.cells.len());
+        self.events += other.events;
+        for (a, b) in self.cells.iter_mut().zip(&other.cells) {
+            *a += b;
+        }
+    }
+
+    /// Undoes a [`merge`](Self::merge) of `other`.
+    pub fn subtract(&mut self, other: &Self) {
+        debug_assert_eq!(self.cells.len(), other.cells.len());
+        self.events -= other.events;
+        for (a, b) in self.cells.iter_mut().zip(&other.cells) {
+            *a -= b;
+        }
+    }
+
+    /// Bucket counts of a feature, in bucket order.
+    #[must_use]
+    pub fn buckets(&self, layout: &Layout, feature: usize) -> &[u64] {
+        &self.cells[layout.starts[feature]..layout.extra(feature)]
+    }
+
+    #[must_use]
+    pub fn unseen(&self, layout: &Layout, feature: usize) -> u64 {
+        self.cells[layout.extra(feature) + UNSEEN]
+    }
+
+    #[must_use]
+    pub fn missing(&self, layout: &Layout, feature: usize) -> u64 {
+        self.cells[layout.extra(feature) + MISSING]
+    }
+
+    #[must_use]
+    pub fn invalid(&self, layout: &Layout, feature: usize) -> u64 {
+        self.cells[layout.extra(feature) + INVALID]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::new([3, 2])
+    }
+
+    fn counts() -> impl Strategy<Value = PaneCounts> {
+        (
+            0u64..1000,
+            prop::collection::vec(0u64..1000, layout().cells()),
+        )
+            .prop_map(|(events, cells)| PaneCounts { events, cells })
+    }
+
+    #[test]
+    fn an_unseen_value_counts_in_other_and_as_unseen() {
+        let layout = layout();
+        let mut counts = PaneCounts::zero(&layout);
+        counts.record(&layout, &[Cell::Unseen, Cell::Missing]);
+        counts.record(&layout, &[Cell::Bucket(0), Cell::Invalid(Found::String)]);
+        assert_eq!(counts.buckets(&layout, 0), [1, 0, 1]);
+        assert_eq!(counts.unseen(&layout, 0), 1);
+        assert_eq!(counts.missing(&layout, 1), 1);
+        assert_eq!(counts.invalid(&layout, 1), 1);
+        assert_eq!(counts.events, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn merge_commutes_and_associates(a in counts(), b in counts(), c in counts()) {
+            let sum = |x: &PaneCounts, y: &PaneCounts| { let mut s = x.clone(); s.merge(y); s };
+            prop_assert_eq!(sum(&a, &b), sum(&b, &a));
+            prop_assert_eq!(sum(&sum(&a, &b), &c), sum(&a, &sum(&b, &c)));
+        }
+
+        #[test]
+        fn subtract_undoes_merge(a in counts(), b in counts()) {
+            let mut s = a.clone();
+            s.merge(&b);
+            s.subtract(&b);
+            prop_assert_eq!(s, a);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The pure drift core: values → buckets → panes → windows → PSI → status → incidents.
+//!
+//! Nothing here does I/O, reads a clock, is async, knows Kafka or panics on input; time comes in as
+//! milliseconds since the Unix epoch. Types that are stored or shown derive serde's traits, which
+//! describe shape and nothing else (see `docs/decisions/0001-serde-in-the-core.md`).
+//!
+//! ```text
+//! Value ─ Binning::cell ─▶ Cell ─ PartitionPanes::record ─▶ Pane ─ take_sealed ─▶ SealedPane
+//!       ─ WindowRing::add / close ─▶ WindowSnapshot ─ Definition::evaluate ─▶ DriftReport
+//!       ─ IncidentBook::observe ─▶ IncidentChange
+//! ```
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test may panic"
+    )
+)]
+
+pub mod counts;
+pub mod edges;
+pub mod feature;
+pub mod incident;
+pub mod partition;
+pub mod psi;
+pub mod reference;
+pub mod report;
+pub mod ring;
+pub mod status;
+pub mod window;
+
+pub use counts::{Cell, Layout, PaneCounts};
+pub use edges::{Binning, Closed};
+pub use feature::{FeatureKind, Found, Value};
+pub use incident::{IncidentBook, IncidentChange, IncidentRules, OpenIncident, Reason};
+pub use partition::{Acceptance, Pane, PartitionPanes, SealedPane};
+pub use psi::{Psi, Smoothing, psi};
+pub use reference::{FeatureReference, ReferenceProfile};
+pub use report::{
+    ClosedBy, Definition, DriftReport, FeatureDefinition, FeatureReport, MissingRule, Trigger,
+};
+pub use ring::{WindowRing, WindowSnapshot};
+pub use status::{DriftStatus, Thresholds};
+pub use window::{PaneId, PaneSpec, WindowBounds, WindowSpec};

@@ -1,0 +1,143 @@
+//! The population stability index of two histograms over the same buckets.
+//!
+//! `PSI = Σ (q − p)·ln(q / p)` with p the reference share and q the production share of a bucket,
+//! natural logarithm; the symmetrised Kullback–Leibler divergence (Jeffreys, 1946).
+
+use serde::{Deserialize, Serialize};
+
+/// What keeps an empty bucket from an infinite term. Shares are not renormalised after `Clip`,
+/// `Replace` and `Add`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "smoothing", content = "epsilon", rename_all = "lowercase")]
+pub enum Smoothing {
+    /// `max(share, ε)`; the default with ε = 1e-4.
+    Clip(f64),
+    /// ε in the place of a share of 0.
+    Replace(f64),
+    /// `share + ε`.
+    Add(f64),
+    /// ½ added to every count before the shares are taken.
+    Half,
+}
+
+impl Default for Smoothing {
+    fn default() -> Self {
+        Self::Clip(1e-4)
+    }
+}
+
+/// A PSI with the term of each bucket; `total` is their sum in bucket order and finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Psi {
+    pub total: f64,
+    pub terms: Vec<f64>,
+    /// Smoothed reference shares.
+    pub reference: Vec<f64>,
+    /// Smoothed production shares.
+    pub production: Vec<f64>,
+}
+
+/// The PSI of `production` against `reference`, counts in bucket order and of equal length.
+///
+/// `None` when either side has no values, or the result would not be finite.
+///
+/// ```
+/// use psiren::drift::{psi, Smoothing};
+/// // p = (0.5, 0.5), q = (0.75, 0.25): 0.25·ln 1.5 + (−0.25)·ln 0.5 = 0.25·ln 3
+/// let got = psi(&[10, 10], &[3, 1], Smoothing::Clip(1e-4)).unwrap();
+/// assert!((got.total - 0.25 * 3f64.ln()).abs() < 1e-12);
+/// assert!(psi(&[10, 10], &[0, 0], Smoothing::default()).is_none());
+/// ```
+#[must_use]
+pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Option<Psi> {
+    debug_assert_eq!(reference.len(), production.len());
+    let reference = shares(reference, smoothing)?;
+    let production = shares(production, smoothing)?;
+    let terms: Vec<f64> = reference
+        .iter()
+        .zip(&production)
+        .map(|(p, q)| (q - p) * (q / p).ln())
+        .collect();
+    let total: f64 = terms.iter().sum();
+    total.is_finite().then_some(Psi {
+        total,
+        terms,
+        reference,
+        production,
+    })
+}
+
+fn shares(counts: &[u64], smoothing: Smoothing) -> Option<Vec<f64>> {
+    let total: u64 = counts.iter().sum();
+    if total == 0 {
+        return None;
+    }
+    let n = total as f64;
+    let buckets = counts.len() as f64;
+    Some(
+        counts
+            .iter()
+            .map(|&c| {
+                let share = c as f64 / n;
+                match smoothing {
+                    Smoothing::Clip(epsilon) => share.max(epsilon),
+                    Smoothing::Replace(epsilon) if c == 0 => epsilon,
+                    Smoothing::Replace(_) => share,
+                    Smoothing::Add(epsilon) => share + epsilon,
+                    Smoothing::Half => (c as f64 + 0.5) / (n + 0.5 * buckets),
+                }
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Smoothing; 4] = [
+        Smoothing::Clip(1e-4),
+        Smoothing::Replace(1e-4),
+        Smoothing::Add(1e-4),
+        Smoothing::Half,
+    ];
+
+    #[test]
+    fn an_empty_bucket_is_clipped_without_renormalising() {
+        let got = psi(&[1, 1], &[2, 0], Smoothing::Clip(1e-4)).unwrap();
+        let expected = (1.0 - 0.5) * 2f64.ln() + (1e-4 - 0.5) * (1e-4f64 / 0.5).ln();
+        assert!((got.total - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn half_adds_half_a_count_and_renormalises() {
+        let got = psi(&[1, 1], &[2, 0], Smoothing::Half).unwrap();
+        let q = [2.5 / 3.0, 0.5 / 3.0];
+        assert_eq!(got.production, q);
+    }
+
+    proptest! {
+        #[test]
+        fn equal_shares_have_psi_exactly_zero(counts in prop::collection::vec(0u64..100_000, 1..20)) {
+            for smoothing in ALL {
+                if let Some(psi) = psi(&counts, &counts, smoothing) {
+                    prop_assert_eq!(psi.total, 0.0);
+                }
+            }
+        }
+
+        #[test]
+        fn psi_is_finite_and_not_negative(
+            pairs in prop::collection::vec((0u64..1_000_000, 0u64..1_000_000), 1..20),
+        ) {
+            let (p, q): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+            for smoothing in ALL {
+                if let Some(psi) = psi(&p, &q, smoothing) {
+                    prop_assert!(psi.total.is_finite() && psi.total >= 0.0);
+                }
+            }
+        }
+    }
+}

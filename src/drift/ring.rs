@@ -1,0 +1,343 @@
+//! Sealed panes of one monitor, merged over its partitions, and the sliding sum over them.
+//!
+//! Closing a window costs one addition per pane that enters and one subtraction per pane that
+//! leaves, whatever the window's length.
+
+use std::collections::BTreeMap;
+
+use super::counts::{Layout, PaneCounts};
+use super::window::{PaneId, PaneSpec, WindowBounds, WindowSpec};
+
+/// The counts of one window, as it closes or as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowSnapshot {
+    pub bounds: WindowBounds,
+    pub counts: PaneCounts,
+    /// Share of the window after the first event's pane began, in [0, 1]; below 1 the window is
+    /// still filling.
+    pub coverage: f64,
+}
+
+/// Sealed panes and the sum over the window that closed last.
+#[derive(Debug, Clone)]
+pub struct WindowRing {
+    layout: Layout,
+    panes: PaneSpec,
+    window: WindowSpec,
+    sealed: BTreeMap<PaneId, PaneCounts>,
+    /// Σ of `sealed` over `span`.
+    sum: PaneCounts,
+    /// First pane in the sum, first pane after it.
+    span: Option<(PaneId, PaneId)>,
+    /// The end of the last closed window, as the pane that starts there.
+    closed_through: Option<PaneId>,
+    /// The first pane that ever held an event.
+    first: Option<PaneId>,
+}
+
+impl WindowRing {
+    #[must_use]
+    pub fn new(layout: Layout, panes: PaneSpec, window: WindowSpec) -> Self {
+        let sum = PaneCounts::zero(&layout);
+        Self {
+            layout,
+            panes,
+            window,
+            sealed: BTreeMap::new(),
+            sum,
+            span: None,
+            closed_through: None,
+            first: None,
+        }
+    }
+
+    /// Goes on behind windows that were closed earlier; sealed panes are added afterwards.
+    #[must_use]
+    pub fn resume(mut self, closed_through: Option<PaneId>, first: Option<PaneId>) -> Self {
+        self.closed_through = closed_through;
+        self.first = first;
+        self
+    }
+
+    #[must_use]
+    pub fn closed_through(&self) -> Option<PaneId> {
+        self.closed_through
+    }
+
+    /// The first pane that ever held an event.
+    #[must_use]
+    pub fn first(&self) -> Option<PaneId> {
+        self.first
+    }
+
+    /// The last sealed pane that holds an event and still matters.
+    #[must_use]
+    pub fn last(&self) -> Option<PaneId> {
+        self.sealed.keys().next_back().copied()
+    }
+
+    /// Panes before this one belong to no window that is still to close.
+    #[must_use]
+    pub fn needed_from(&self) -> Option<PaneId> {
+        let end = self.closed_through?;
+        let next = end.0 + self.window.step(&self.panes);
+        Some(PaneId(next - self.window.panes(&self.panes)))
+    }
+
+    /// Takes in a sealed pane of one partition. A pane that no window needs any more is dropped:
+    /// that happens only to a partition that was passed over for longer than a window.
+    pub fn add(&mut self, id: PaneId, counts: &PaneCounts) {
+        if counts.events == 0 {
+            return;
+        }
+        self.first = Some(self.first.map_or(id, |f| f.min(id)));
+        if self.needed_from().is_some_and(|from| id < from) {
+            return;
+        }
+        match self.sealed.get_mut(&id) {
+            Some(pane) => pane.merge(counts),
+            None => {
+                self.sealed.insert(id, counts.clone());
+            }
+        }
+        if self.span.is_some_and(|(from, to)| from <= id && id < to) {
+            self.sum.merge(counts);
+        }
+    }
+
+    /// The end of the next window to close, as the pane that starts there. `earliest_open` is the
+    /// first pane known elsewhere that could come before the sealed ones. `None` before the first
+    /// event.
+    #[must_use]
+    pub fn next_end(&self, earliest_open: Option<PaneId>) -> Option<PaneId> {
+        if let Some(end) = self.closed_through {
+            return Some(PaneId(end.0 + self.window.step(&self.panes)));
+        }
+        let sealed = self.sealed.keys().next().copied();
+        let first = match (sealed, earliest_open) {
+            (Some(a), Some(b)) => a.min(b),
+            (a, b) => a.or(b)?,
+        };
+        Some(self.window.first_end_covering(&self.panes, first))
+    }
+
+    /// Closes the window that ends at `end` (from [`next_end`](Self::next_end)): its sealed panes
+    /// plus `open`, the panes of partitions that are passed over, which are not kept.
+    pub fn close<'a>(
+        &mut self,
+        end: PaneId,
+        open: impl IntoIterator<Item = (PaneId, &'a PaneCounts)>,
+    ) -> WindowSnapshot {
+        let from = PaneId(end.0 - self.window.panes(&self.panes));
+        self.slide_to(from, end);
+        let mut counts = self.sum.clone();
+        for (id, pane) in open {
+            if from <= id && id < end {
+                counts.merge(pane);
+                self.first = Some(self.first.map_or(id, |f| f.min(id)));
+            }
+        }
+        self.closed_through = Some(end);
+        self.forget();
+        self.snapshot(end, counts)
+    }
+
+    /// The window that ends at `end` as it stands, with `open` panes added. Closes nothing.
+    pub fn peek<'a>(
+        &self,
+        end: PaneId,
+        open: impl IntoIterator<Item = (PaneId, &'a PaneCounts)>,
+    ) -> WindowSnapshot {
+        let from = PaneId(end.0 - self.window.panes(&self.panes));
+        let mut counts = PaneCounts::zero(&self.layout);
+        for pane in self.sealed.range(from..end).map(|(_, pane)| pane) {
+            counts.merge(pane);
+        }
+        for (id, pane) in open {
+            if from <= id && id < end {
+                counts.merge(pane);
+            }
+        }
+        self.snapshot(end, counts)
+    }
+
+    /// Passes over the empty windows before `end` when there are more than `most` of them, and
+    /// says how many were left out. `reached` is how far every partition has sealed: no pane
+    /// before it can still come.
+    pub fn skip_empty(&mut self, reached: PaneId, most: i64) -> i64 {
+        let Some(closed) = self.closed_through else {
+            return 0;
+        };
+        let step = self.window.step(&self.panes);
+        let next = PaneId(closed.0 + step);
+        let target = match self.sealed.keys().next() {
+            Some(pane) if *pane < next => return 0,
+            Some(pane) => self.window.first_end_covering(&self.panes, *pane).0,
+            None => reached.0,
+        };
+        let empty = (target - next.0).div_euclid(step);
+        if empty <= most {
+            return 0;
+        }
+        self.closed_through = Some(PaneId(closed.0 + empty * step));
+        self.span = None;
+        empty
+    }
+
+    /// The sum recomputed from its panes; always equal to the sliding sum.
+    #[must_use]
+    pub fn recount(&self) -> PaneCounts {
+        let mut counts = PaneCounts::zero(&self.layout);
+        if let Some((from, to)) = self.span {
+            for pane in self.sealed.range(from..to).map(|(_, pane)| pane) {
+                counts.merge(pane);
+            }
+        }
+        counts
+    }
+
+    fn slide_to(&mut self, from: PaneId, to: PaneId) {
+        match self.span {
+            Some((old_from, old_to)) if old_from <= from && from <= old_to && old_to <= to => {
+                for pane in self.sealed.range(old_from..from).map(|(_, p)| p) {
+                    self.sum.subtract(pane);
+                }
+                for pane in self.sealed.range(old_to..to).map(|(_, p)| p) {
+                    self.sum.merge(pane);
+                }
+                self.span = Some((from, to));
+            }
+            _ => {
+                self.span = Some((from, to));
+                self.sum = self.recount();
+            }
+        }
+        debug_assert_eq!(self.sum, self.recount());
+    }
+
+    /// Drops the panes that the next window leaves behind, out of the sum first.
+    fn forget(&mut self) {
+        let (Some(needed), Some((from, to))) = (self.needed_from(), self.span) else {
+            return;
+        };
+        let needed = needed.max(from);
+        for pane in self.sealed.range(from..needed.min(to)).map(|(_, p)| p) {
+            self.sum.subtract(pane);
+        }
+        self.span = Some((needed.min(to), to));
+        self.sealed = self.sealed.split_off(&needed);
+    }
+
+    fn snapshot(&self, end: PaneId, counts: PaneCounts) -> WindowSnapshot {
+        let bounds = self.window.ending(&self.panes, end);
+        let began = self.first.map_or(bounds.end_ms, |f| self.panes.start_ms(f));
+        let covered = bounds.end_ms - began.clamp(bounds.start_ms, bounds.end_ms);
+        WindowSnapshot {
+            bounds,
+            counts,
+            coverage: covered as f64 / self.window.size_ms as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::drift::counts::Cell;
+
+    const PANES: PaneSpec = PaneSpec {
+        width_ms: 10,
+        offset_ms: 0,
+        lateness_ms: 0,
+        max_future_skew_ms: 0,
+    };
+
+    fn window(size: i64, slide: i64) -> WindowSpec {
+        WindowSpec {
+            size_ms: size,
+            slide_ms: slide,
+        }
+    }
+
+    fn pane(layout: &Layout, events: u64) -> PaneCounts {
+        let mut counts = PaneCounts::zero(layout);
+        for _ in 0..events {
+            counts.record(layout, &[Cell::Bucket(0)]);
+        }
+        counts
+    }
+
+    #[test]
+    fn coverage_grows_until_the_window_is_full() {
+        let layout = Layout::new([1]);
+        let mut ring = WindowRing::new(layout.clone(), PANES, window(40, 10));
+        ring.add(PaneId(5), &pane(&layout, 1));
+        let end = ring.next_end(None).unwrap();
+        assert_eq!(end, PaneId(6));
+        let coverages: Vec<f64> = (6..11)
+            .map(|e| ring.close(PaneId(e), []).coverage)
+            .collect();
+        assert_eq!(coverages, [0.25, 0.5, 0.75, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_long_gap_is_skipped_to_the_next_pane_with_events() {
+        let layout = Layout::new([1]);
+        let mut ring = WindowRing::new(layout.clone(), PANES, window(20, 10));
+        ring.add(PaneId(0), &pane(&layout, 1));
+        ring.add(PaneId(100_000), &pane(&layout, 1));
+        assert_eq!(ring.close(PaneId(1), []).counts.events, 1);
+        assert_eq!(ring.skip_empty(PaneId(100_001), 10_000), 0, "pane 0 still counts");
+        assert_eq!(ring.close(PaneId(2), []).counts.events, 1);
+        assert_eq!(ring.skip_empty(PaneId(100_001), 10_000), 99_998);
+        assert_eq!(ring.next_end(None), Some(PaneId(100_001)));
+        assert_eq!(ring.close(PaneId(100_001), []).counts.events, 1);
+    }
+
+    #[test]
+    fn panes_of_a_passed_over_partition_count_in_later_windows() {
+        let layout = Layout::new([1]);
+        let mut ring = WindowRing::new(layout.clone(), PANES, window(20, 10));
+        ring.add(PaneId(0), &pane(&layout, 1));
+        let open = pane(&layout, 2);
+        assert_eq!(ring.close(PaneId(1), [(PaneId(0), &open)]).counts.events, 3);
+        ring.add(PaneId(0), &pane(&layout, 5));
+        assert_eq!(ring.close(PaneId(2), []).counts.events, 6);
+        ring.add(PaneId(0), &pane(&layout, 7));
+        assert_eq!(ring.close(PaneId(3), []).counts.events, 0);
+    }
+
+    proptest! {
+        /// Panes arrive in any order and time, in pieces; every window equals the brute-force sum.
+        #[test]
+        fn the_ring_equals_brute_force(
+            pieces in prop::collection::vec((0i64..30, 1u64..4), 1..60),
+            size in 1i64..6,
+            slide_in_panes in 1i64..4,
+        ) {
+            let size = size * slide_in_panes;
+            let layout = Layout::new([1]);
+            let mut ring = WindowRing::new(layout.clone(), PANES, window(size * 10, slide_in_panes * 10));
+            let mut pieces = pieces;
+            pieces.sort_by_key(|(id, _)| *id);
+            let mut fed = 0;
+            let first = pieces[0].0;
+            let mut end = (first + 1 + slide_in_panes - 1).div_euclid(slide_in_panes) * slide_in_panes;
+            while end <= 30 {
+                while fed < pieces.len() && pieces[fed].0 < end {
+                    ring.add(PaneId(pieces[fed].0), &pane(&layout, pieces[fed].1));
+                    fed += 1;
+                }
+                prop_assert_eq!(ring.next_end(None), Some(PaneId(end)));
+                let naive: u64 = pieces.iter()
+                    .filter(|(id, _)| (end - size..end).contains(id))
+                    .map(|(_, n)| n).sum();
+                prop_assert_eq!(ring.peek(PaneId(end), []).counts.events, naive);
+                prop_assert_eq!(ring.close(PaneId(end), []).counts.events, naive);
+                end += slide_in_panes;
+            }
+        }
+    }
+}
