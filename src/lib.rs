@@ -1,1 +1,10 @@
+pub mod config;
 pub mod drift;
+pub mod event;
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod reference;
+pub mod sink;
+pub mod source;
+pub mod state;

@@ -12,9 +12,7 @@ use super::report::{Definition, DriftReport, FeatureDefinition, FeatureReport};
 use super::status::DriftStatus;
 
 /// Why an incident is open.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
     /// The PSI is above the threshold.

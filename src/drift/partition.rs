@@ -82,7 +82,10 @@ impl PartitionPanes {
             return Acceptance::Future;
         }
         let id = spec.pane(event_ms);
-        if self.sealed_before(spec).is_some_and(|first_open| id < first_open) {
+        if self
+            .sealed_before(spec)
+            .is_some_and(|first_open| id < first_open)
+        {
             return Acceptance::Late;
         }
         let pane = self.open.entry(id).or_insert_with(|| Pane {
@@ -159,7 +162,10 @@ mod tests {
         let sealed = p.take_sealed(&spec);
         assert_eq!(sealed.len(), 1);
         assert_eq!(sealed[0].pane.counts.events, 2);
-        assert_eq!((sealed[0].pane.first_offset, sealed[0].pane.last_offset), (0, 2));
+        assert_eq!(
+            (sealed[0].pane.first_offset, sealed[0].pane.last_offset),
+            (0, 2)
+        );
     }
 
     #[test]

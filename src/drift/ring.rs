@@ -289,7 +289,11 @@ mod tests {
         ring.add(PaneId(0), &pane(&layout, 1));
         ring.add(PaneId(100_000), &pane(&layout, 1));
         assert_eq!(ring.close(PaneId(1), []).counts.events, 1);
-        assert_eq!(ring.skip_empty(PaneId(100_001), 10_000), 0, "pane 0 still counts");
+        assert_eq!(
+            ring.skip_empty(PaneId(100_001), 10_000),
+            0,
+            "pane 0 still counts"
+        );
         assert_eq!(ring.close(PaneId(2), []).counts.events, 1);
         assert_eq!(ring.skip_empty(PaneId(100_001), 10_000), 99_998);
         assert_eq!(ring.next_end(None), Some(PaneId(100_001)));

@@ -19,9 +19,7 @@ impl Default for Thresholds {
 }
 
 /// The verdict on one feature in one window, ordered by severity.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DriftStatus {
     /// Too few values for a verdict; a PSI may still be given.

@@ -6,9 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The number k of a pane.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PaneId(pub i64);
 
@@ -29,13 +27,19 @@ impl PaneSpec {
     /// The pane that holds `event_ms`.
     #[must_use]
     pub fn pane(&self, event_ms: i64) -> PaneId {
-        PaneId(event_ms.saturating_sub(self.offset_ms).div_euclid(self.width_ms))
+        PaneId(
+            event_ms
+                .saturating_sub(self.offset_ms)
+                .div_euclid(self.width_ms),
+        )
     }
 
     /// First instant of the pane.
     #[must_use]
     pub fn start_ms(&self, pane: PaneId) -> i64 {
-        pane.0.saturating_mul(self.width_ms).saturating_add(self.offset_ms)
+        pane.0
+            .saturating_mul(self.width_ms)
+            .saturating_add(self.offset_ms)
     }
 
     /// First instant after the pane.
@@ -81,7 +85,11 @@ impl WindowSpec {
     pub fn first_end_covering(&self, panes: &PaneSpec, pane: PaneId) -> PaneId {
         let step = self.step(panes).max(1);
         let end = pane.0.saturating_add(1);
-        PaneId(end.saturating_add(step - 1).div_euclid(step).saturating_mul(step))
+        PaneId(
+            end.saturating_add(step - 1)
+                .div_euclid(step)
+                .saturating_mul(step),
+        )
     }
 
     /// The window that ends where the pane `end` starts.
@@ -96,9 +104,7 @@ impl WindowSpec {
 }
 
 /// `[start_ms, end_ms)`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowBounds {
     pub start_ms: i64,
     pub end_ms: i64,

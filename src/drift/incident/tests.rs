@@ -135,7 +135,10 @@ fn missing_opens_ten_points_above_the_reference() {
     assert!(book.observe(&definition, &report(0.0, 80, 20)).is_empty());
     let changes = book.observe(&definition, &report(0.0, 79, 21));
     assert_eq!(changes.len(), 1);
-    assert_eq!((changes[0].reason, changes[0].value), (Reason::Missing, 0.21));
+    assert_eq!(
+        (changes[0].reason, changes[0].value),
+        (Reason::Missing, 0.21)
+    );
 }
 
 #[test]
@@ -152,8 +155,14 @@ fn a_renamed_field_opens_although_no_value_is_left() {
 fn a_manual_check_opens_but_never_ends() {
     let definition = definition(IncidentRules::default());
     let mut book = IncidentBook::default();
-    assert_eq!(book.observe_manual(&definition, &report(0.5, 100, 0)).len(), 1);
-    assert!(book.observe_manual(&definition, &report(0.0, 100, 0)).is_empty());
+    assert_eq!(
+        book.observe_manual(&definition, &report(0.5, 100, 0)).len(),
+        1
+    );
+    assert!(
+        book.observe_manual(&definition, &report(0.0, 100, 0))
+            .is_empty()
+    );
     assert!(book.is_open("x", Reason::Psi));
 }
 

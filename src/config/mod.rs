@@ -1,0 +1,237 @@
+//! What the configuration means: resolved, cross-checked, durations in milliseconds, paths made
+//! relative to the file's folder, secrets read and wrapped.
+//!
+//! `raw.rs` holds what was typed; this file what it means. Nothing here opens a reference, a socket
+//! or a state directory.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::drift::{
+    Closed, FeatureKind, IncidentRules, MissingRule, PaneSpec, Smoothing, Thresholds, WindowSpec,
+};
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub kafka: KafkaConfig,
+    /// In every message and in `psiren_monitor_info`.
+    pub labels: BTreeMap<String, String>,
+    /// In the order of the file; names are unique.
+    pub monitors: Vec<MonitorConfig>,
+    pub csv: Option<CsvConfig>,
+    /// Named receivers; a `SLACK_WEBHOOK_URL` from the environment alone is one named `slack`,
+    /// used by every monitor that names none.
+    pub receivers: Vec<ReceiverConfig>,
+    pub http: HttpConfig,
+    pub state: StateConfig,
+    /// Payload values may appear in the log.
+    pub log_payloads: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    pub bootstrap_servers: String,
+    pub group_id: String,
+    /// Names this process in the committed offsets.
+    pub instance_id: String,
+    /// Consumers in this process; the partitions are split over them. At least 1.
+    pub threads: usize,
+    /// librdkafka properties from `[kafka.sasl]`, `[kafka.tls]` and `[kafka.options]`, allow-listed.
+    pub properties: BTreeMap<String, Property>,
+}
+
+/// The value of a librdkafka property.
+#[derive(Debug, Clone)]
+pub enum Property {
+    Plain(String),
+    Secret(SecretString),
+}
+
+#[derive(Debug, Clone)]
+pub struct MonitorConfig {
+    pub name: String,
+    pub topic: String,
+    /// `None`: the Kafka record timestamp.
+    pub timestamp: Option<TimestampField>,
+    /// A Parquet file or a profile.
+    pub reference: PathBuf,
+    /// Records that do not pass every filter are `filtered`.
+    pub filters: Vec<Filter>,
+    /// Globs over the reference's columns.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub panes: PaneSpec,
+    pub window: WindowSpec,
+    pub smoothing: Smoothing,
+    /// Defaults for every feature.
+    pub binning: BinningConfig,
+    pub thresholds: Thresholds,
+    /// `None`: χ²(B−1, 0.999)/0.1 per feature.
+    pub min_events: Option<u64>,
+    pub missing: MissingRule,
+    pub incidents: IncidentRules,
+    pub repeat_after_ms: i64,
+    pub alert_max_age_ms: i64,
+    pub idle_timeout_ms: i64,
+    pub live_interval_ms: i64,
+    pub stale_after_ms: i64,
+    /// Names of receivers.
+    pub notify: Vec<String>,
+    pub start: StartPosition,
+    pub on_log_change: OnLogChange,
+    /// One feature that cannot be watched stops the monitor.
+    pub strict: bool,
+    /// What `[monitor.NAME.features]` overrides or adds, in its order. It never restricts.
+    pub features: Vec<FeatureConfig>,
+}
+
+/// How reference values become buckets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BinningConfig {
+    pub edges: EdgeRule,
+    pub closed: Closed,
+    /// Above this many categories the rarest pool into `other`.
+    pub max_categories: usize,
+}
+
+impl Default for BinningConfig {
+    fn default() -> Self {
+        Self {
+            edges: EdgeRule::Quantile { buckets: 10 },
+            closed: Closed::Right,
+            max_categories: 50,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum EdgeRule {
+    /// Interior edges at the i/B quantiles of the reference.
+    Quantile { buckets: usize },
+    /// B buckets of equal width over the reference's range.
+    Uniform { buckets: usize },
+    /// Interior edges as given: finite, strictly ascending.
+    Explicit(Vec<f64>),
+}
+
+/// What one feature has of its own; `None` takes the monitor's.
+#[derive(Debug, Clone, Default)]
+pub struct FeatureConfig {
+    pub name: String,
+    /// Where it is in the event; `None`: a top-level field of the feature's name.
+    pub path: Option<Vec<String>>,
+    /// The reference's column; `None`: the feature's name.
+    pub column: Option<String>,
+    pub kind: Option<FeatureKind>,
+    pub edges: Option<EdgeRule>,
+    pub closed: Option<Closed>,
+    pub max_categories: Option<usize>,
+    pub possible: Option<f64>,
+    pub likely: Option<f64>,
+    pub min_events: Option<u64>,
+    pub missing: Option<MissingRule>,
+    pub redact: bool,
+}
+
+/// Event time from a field of the event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimestampField {
+    pub path: Vec<String>,
+    /// `None`: by magnitude.
+    pub unit: Option<TimeUnit>,
+    /// For text without an offset, an IANA name; `None`: such text is invalid.
+    pub timezone: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+/// A condition on one field of the event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    pub path: Vec<String>,
+    pub test: FilterTest,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum FilterTest {
+    /// The field is one of these scalars.
+    In(Vec<Scalar>),
+    /// The field is there and not null (`true`), or absent or null (`false`).
+    Exists(bool),
+}
+
+/// A scalar as written in the configuration. `Number(1.0)` equals the JSON numbers 1 and 1.0.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+}
+
+/// Where a partition without state begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartPosition {
+    Earliest,
+    Latest,
+    /// Record time now − size − lateness.
+    Window,
+    /// The first record at or after this time.
+    At {
+        ms: i64,
+    },
+    /// The first record not older than this.
+    Ago {
+        ms: i64,
+    },
+}
+
+/// What a recreated topic does to its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLogChange {
+    Stop,
+    Reset,
+}
+
+#[derive(Debug, Clone)]
+pub struct CsvConfig {
+    /// May hold `{date}` of the window's end.
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReceiverConfig {
+    pub name: String,
+    pub slack_webhook_url: SecretString,
+    /// Put in front of a message that opens an incident, as Slack markup.
+    pub mention: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+    pub token: Option<SecretString>,
+    /// Host names besides the listen address's own that requests may be addressed to.
+    pub allowed_hosts: Vec<String>,
+    /// Where people reach the page; its path is the prefix the program is served under.
+    pub public_url: Option<String>,
+    /// Export one series per bucket even above 2,000 of them.
+    pub bucket_metrics: Option<bool>,
+}
+
+#[derive(Debug, Clone)]
+pub struct StateConfig {
+    pub dir: PathBuf,
+    pub checkpoint_interval_ms: u64,
+    /// How long reports stay in the report log.
+    pub history_ms: i64,
+}

@@ -1,0 +1,108 @@
+//! One event's bytes → the cells its values count in, and its event time.
+//!
+//! Pure: no I/O and no clock. What is looked at is fixed by an [`EventSchema`]; everything else in
+//! an event is skipped.
+
+use crate::config::{Filter, TimestampField};
+use crate::drift::{Binning, Cell};
+
+/// What to look at in an event.
+#[derive(Debug, Clone)]
+pub struct EventSchema {
+    /// In layout order.
+    pub features: Vec<FeatureField>,
+    /// `None`: event time is the record's.
+    pub timestamp: Option<TimestampField>,
+    pub filters: Vec<Filter>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FeatureField {
+    pub path: Vec<String>,
+    pub binning: Binning,
+}
+
+/// What one event holds. `cells.len() == schema.features.len()`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extracted<'a> {
+    pub cells: &'a [Cell],
+    /// Milliseconds since the Unix epoch, rounded down; `None` when the schema names no field.
+    pub event_ms: Option<i64>,
+}
+
+/// What became of one consumed record: the `outcome` label of `psiren_records_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    Counted,
+    /// It did not pass a `where` filter.
+    Filtered,
+    Late,
+    Future,
+    /// It has no payload.
+    Tombstone,
+    /// It is no JSON object or has no valid event time; see [`InvalidRecord`].
+    Invalid,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 6] = [
+        Self::Counted,
+        Self::Filtered,
+        Self::Late,
+        Self::Future,
+        Self::Tombstone,
+        Self::Invalid,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Filtered => "filtered",
+            Self::Late => "late",
+            Self::Future => "future",
+            Self::Tombstone => "tombstone",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Why a record is invalid: the `reason` label of `psiren_invalid_records_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InvalidRecord {
+    Json,
+    Utf8,
+    NotAnObject,
+    TimestampMissing,
+    /// Not a number or text, or text that is no RFC 3339 time.
+    TimestampFormat,
+    /// Text without an offset, and no `timezone` is set.
+    TimestampOffset,
+    /// Before 1990 or after 2200.
+    TimestampRange,
+}
+
+impl InvalidRecord {
+    pub const ALL: [Self; 7] = [
+        Self::Json,
+        Self::Utf8,
+        Self::NotAnObject,
+        Self::TimestampMissing,
+        Self::TimestampFormat,
+        Self::TimestampOffset,
+        Self::TimestampRange,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Utf8 => "utf8",
+            Self::NotAnObject => "not_an_object",
+            Self::TimestampMissing => "timestamp_missing",
+            Self::TimestampFormat => "timestamp_format",
+            Self::TimestampOffset => "timestamp_offset",
+            Self::TimestampRange => "timestamp_range",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The reference: Parquet columns → edges, categories and counts; a versioned profile.

@@ -1,0 +1,1 @@
+//! Readers of the report log, isolated from each other and from counting.
