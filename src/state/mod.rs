@@ -3,6 +3,8 @@
 //! State at offset X is a pure function of (configuration, reference, log prefix up to X), so a
 //! unit is written as one record that holds counts and offset together; they cannot disagree.
 
+pub mod identity;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{
     DriftReport, IncidentBook, IncidentChange, OpenIncident, Pane, PaneId, SealedPane,
 };
+
+pub use identity::CountsIdentity;
 
 /// Names one unit: what one monitor has counted of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
