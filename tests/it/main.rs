@@ -1,0 +1,4 @@
+//! Everything that needs no broker.
+
+mod metrics;
+mod support;
