@@ -3,6 +3,7 @@
 mod bad_records;
 mod flights;
 mod harness;
+mod live;
 mod partitions;
 mod restart;
 
@@ -15,6 +16,7 @@ pub(crate) fn all() -> Vec<Case> {
         restart::cases(),
         partitions::cases(),
         bad_records::cases(),
+        live::cases(),
     ]
     .into_iter()
     .flatten()

@@ -102,8 +102,8 @@ impl Stage {
     fn summarize(&self) {
         let ran = self.ran.load(Ordering::Relaxed);
         let line = match self.kafka.get() {
-            Some(Ok(kafka)) => format!("{ran} tests ran on a real broker: {}", kafka.version()),
-            Some(Err(reason)) => format!("no test ran on a real broker: {reason}"),
+            Some(Ok(kafka)) => format!("tests run on a real broker: {ran} ({})", kafka.version()),
+            Some(Err(reason)) => format!("tests run on a real broker: 0 ({reason})"),
             None => return,
         };
         // A closed standard output is no reason to fail the tests.

@@ -12,6 +12,7 @@ pub(crate) struct Row {
     pub(crate) events: u64,
     pub(crate) missing: u64,
     pub(crate) closed_by: String,
+    pub(crate) evaluated_at: String,
     /// The row as it stands in the file.
     pub(crate) line: String,
 }
@@ -59,6 +60,7 @@ impl Row {
             events: number("events"),
             missing: number("missing"),
             closed_by: cell("closed_by").to_owned(),
+            evaluated_at: cell("evaluated_at").to_owned(),
             line: line.to_owned(),
         }
     }

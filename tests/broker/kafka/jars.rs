@@ -49,7 +49,7 @@ fn complete(folder: &Path) -> bool {
 fn fetch(folder: &Path) -> Result<(), String> {
     require("mvn", "-version")?;
     // Fetched aside and renamed when whole, so that a fetch that was cut short is never taken for one.
-    let aside = folder.with_extension(format!("fetching-{}", std::process::id()));
+    let aside = folder.with_file_name(format!("fetching-{}", std::process::id()));
     let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broker/kafka/pom.xml");
     let mut maven = Process::spawn(
         Command::new("mvn")
