@@ -1,6 +1,7 @@
 //! The real `psiren run`: its folder, its process, and what it tells.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -116,7 +117,7 @@ impl Psiren {
             last = format!("{answer:?}");
             (answer.status == 200).then_some(())
         });
-        assert!(ready.is_some(), "never ready: {last}\n{}", self.log());
+        assert!(ready.is_some(), "never ready: {last}");
     }
 
     /// Waits until `/readyz` says unready for a reason that contains `words`.
@@ -128,11 +129,7 @@ impl Psiren {
             last = format!("{answer:?}");
             (answer.status == 503 && answer.body.contains(words)).then_some(())
         });
-        assert!(
-            unready.is_some(),
-            "never unready with {words:?}: {last}\n{}",
-            self.log()
-        );
+        assert!(unready.is_some(), "never unready with {words:?}: {last}");
     }
 
     #[track_caller]
@@ -164,8 +161,8 @@ impl Psiren {
     pub(crate) fn terminate(mut self) {
         self.process.signal("TERM");
         let status = self.exit_within(TERMINATE_LIMIT);
-        let in_time = status.unwrap_or_else(|| panic!("no exit in time:\n{}", self.log()));
-        assert!(in_time.success(), "{in_time}:\n{}", self.log());
+        let in_time = status.unwrap_or_else(|| panic!("no exit within {TERMINATE_LIMIT:?}"));
+        assert!(in_time.success(), "{in_time}");
     }
 
     pub(crate) fn kill9(mut self) {
@@ -192,13 +189,13 @@ impl Psiren {
     #[track_caller]
     fn request(&self, method: &str, path: &str, json: Option<&Value>) -> Response {
         http::request(&self.address, method, path, json)
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     fn await_address(&mut self) {
         let found = wait::poll(START_LIMIT, || {
             if let Some(status) = self.process.exit_within(Duration::ZERO) {
-                panic!("psiren ended with {status}:\n{}", self.log());
+                panic!("psiren ended with {status}");
             }
             let text = self.log.text();
             let mut whole = text
@@ -206,8 +203,17 @@ impl Psiren {
                 .filter(|line| line.ends_with('\n'));
             whole.find_map(listening_at)
         });
-        self.address =
-            found.unwrap_or_else(|| panic!("psiren never said where it listens:\n{}", self.log()));
+        self.address = found.expect("psiren says where it listens");
+    }
+}
+
+impl Drop for Psiren {
+    /// A test that fails shows what psiren said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "psiren said:\n{}", self.log());
+        }
     }
 }
 

@@ -14,7 +14,10 @@ pub(crate) fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> 
 /// Returns the first value that `probe` finds; panics with `what` was awaited when there is none within `limit`.
 #[track_caller]
 pub(crate) fn some<T>(what: &str, limit: Duration, probe: impl FnMut() -> Option<T>) -> T {
-    poll(limit, probe).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}"))
+    match poll(limit, probe) {
+        Some(found) => found,
+        None => panic!("waited {limit:?} in vain for {what}"),
+    }
 }
 
 /// The first value that `probe` finds within `limit`, at the latest after one more try at its end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Case;
 use crate::flights::{Flight, Golden, flights, golden, reference};
 use crate::kafka::Kafka;
-use crate::psiren::{Home, Psiren};
+use crate::psiren::Home;
 use crate::row::Row;
 use crate::topic::{Record, Topic, unique};
 use crate::wait;
@@ -48,7 +48,7 @@ fn expect_golden_rows(kafka: &Kafka, record: impl Fn(&Flight) -> Record) {
         ("week", golden("golden-7d-1d.csv")),
         ("day", golden("golden-1d-6h.csv.gz")),
     ] {
-        let rows = await_final_rows(&home, &psiren, monitor, &golden, through);
+        let rows = await_final_rows(&home, monitor, &golden, through);
         compare(monitor, &rows, &golden, through);
     }
     psiren.terminate();
@@ -84,32 +84,21 @@ pub(super) fn settled_ms(flights: &[Flight], partitions: impl Iterator<Item = i3
 }
 
 /// Waits for the last golden window that ends by `through`; returns the monitor's final rows up to it, in file order.
-fn await_final_rows(
-    home: &Home,
-    psiren: &Psiren,
-    monitor: &str,
-    golden: &[Golden],
-    through: i64,
-) -> Vec<Row> {
+fn await_final_rows(home: &Home, monitor: &str, golden: &[Golden], through: i64) -> Vec<Row> {
     let expected = golden.iter().filter(|row| row.window_end_ms <= through);
     let last = expected.map(|row| row.window_end_ms).max();
     let last = last.expect("some window closes");
-    final_rows_through(home, psiren, monitor, last)
+    final_rows_through(home, monitor, last)
 }
 
 /// Waits until the monitor's window ending at `last` is in the CSV; returns its final rows up to there, in file order.
-pub(super) fn final_rows_through(
-    home: &Home,
-    psiren: &Psiren,
-    monitor: &str,
-    last: i64,
-) -> Vec<Row> {
+pub(super) fn final_rows_through(home: &Home, monitor: &str, last: i64) -> Vec<Row> {
     let finals = || {
         let mut rows = home.rows();
         rows.retain(|row| row.is_final(monitor));
         rows
     };
-    // A later window tells that the one before it is whole, and so does the length of the last one.
+    // Rows come one by one: the last window is whole once it has as many as the first.
     let per_window = |rows: &[Row]| {
         let first = rows.first()?.window_end_ms;
         Some(rows.iter().filter(|row| row.window_end_ms == first).count())
@@ -119,12 +108,8 @@ pub(super) fn final_rows_through(
         let at_last = rows.iter().filter(|row| row.window_end_ms == last).count();
         (at_last > 0 && Some(at_last) == per_window(&rows)).then_some(rows)
     });
-    let mut rows = found.unwrap_or_else(|| {
-        panic!(
-            "{monitor}: the window ending at {last} never closed\n{}",
-            psiren.log()
-        )
-    });
+    let mut rows =
+        found.unwrap_or_else(|| panic!("{monitor}: the window ending at {last} never closed"));
     rows.retain(|row| row.window_end_ms <= last);
     rows
 }
