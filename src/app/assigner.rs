@@ -149,6 +149,11 @@ impl Assigner {
         if topics.values().all(|t| !t.assigned.is_empty()) {
             self.health.release("partitions");
         }
+        let count = |of: fn(&Topic) -> usize| topics.values().map(of).sum();
+        self.metrics.partitions(&[
+            ("assigned", count(|t| t.assigned.len())),
+            ("stopped", count(|t| t.stopped.len())),
+        ]);
     }
 
     fn say_once(&self, latch: &str, words: &str) {
@@ -179,8 +184,6 @@ impl Assigner {
             }
         }
         topic.first_time = false;
-        self.metrics.partitions("assigned", topic.assigned.len());
-        self.metrics.partitions("stopped", topic.stopped.len());
     }
 
     fn assign(
@@ -198,7 +201,8 @@ impl Assigner {
             Begun::Stopped { reason, words } => {
                 tracing::error!("{words}");
                 self.health.hold(&format!("partition {id}"), words);
-                self.metrics.partition_stopped(&id.topic, id.partition, reason);
+                self.metrics
+                    .partition_stopped(&id.topic, id.partition, Some(reason));
                 topic.stopped.insert(partition);
                 return Ok(());
             }

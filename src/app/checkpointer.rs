@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::state::StateStore;
 
+use super::clock::now_ms;
 use super::messages::{Checkpoint, EvaluatorMessage, WorkerCommand};
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ impl Checkpointer {
         loop {
             match self.store.checkpoint(&checkpoint.sealed, &checkpoint.units) {
                 Ok(()) => {
-                    self.metrics.checkpointed(true);
+                    self.metrics.checkpoint(true, now_ms());
                     if complained {
                         self.health.release("state");
                         tracing::info!("checkpoints succeed again");
@@ -54,7 +55,7 @@ impl Checkpointer {
                     return true;
                 }
                 Err(error) => {
-                    self.metrics.checkpointed(false);
+                    self.metrics.checkpoint(false, now_ms());
                     if !complained {
                         tracing::error!("checkpoint failed, trying again every second: {error}");
                         self.health.hold("state", format!("checkpoints fail: {error}"));

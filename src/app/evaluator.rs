@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::drift::{
-    ClosedBy, DriftReport, DriftStatus, PaneCounts, PaneId, Trigger, WindowSnapshot,
+    ClosedBy, DriftReport, PaneCounts, PaneId, Trigger, WindowSnapshot,
 };
 use crate::health::Health;
 use crate::http::state::{CheckOutcome, MonitorView};
@@ -54,6 +54,8 @@ pub(crate) struct Evaluator {
     state: EvaluatorState,
     /// Decided but not durable yet.
     unwritten: Vec<LogEntry>,
+    /// How long each report among `unwritten` took to compute.
+    took: Vec<Duration>,
     view: MonitorView,
     caught_up_since: Option<Instant>,
     /// When the last event was counted, or when this evaluator began.
@@ -79,6 +81,7 @@ impl Evaluator {
             closing,
             state,
             unwritten: Vec::new(),
+            took: Vec::new(),
             view: MonitorView::default(),
             caught_up_since: None,
             counted_at: now,
@@ -89,7 +92,7 @@ impl Evaluator {
             wiring,
         };
         if let Some(report) = last_final {
-            this.wiring.metrics.restore(&report);
+            this.wiring.metrics.show(&report);
             this.view.last_final = Some(Arc::new(report));
         }
         this.view.waiting_for = Some("the topic's partitions".to_owned());
@@ -137,9 +140,11 @@ impl Evaluator {
             }
             EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
-            EvaluatorMessage::Redefine(monitor) => {
-                self.state.incidents.retain(&monitor.definition);
+            EvaluatorMessage::Redefine(monitor, metrics) => {
                 self.monitor = monitor;
+                self.wiring.metrics = metrics;
+                self.wiring.metrics.caught_up(self.view.caught_up);
+                self.wiring.metrics.incidents(&self.view.incidents);
                 self.live_seen.clear();
             }
             EvaluatorMessage::Stop => self.stopping = true,
@@ -192,7 +197,7 @@ impl Evaluator {
                 windows = skipped,
                 "event time jumped: this many empty windows have no row"
             );
-            self.wiring.metrics.add_skipped(skipped as u64);
+            self.wiring.metrics.add_windows_skipped(skipped as u64);
         }
     }
 
@@ -259,7 +264,7 @@ impl Evaluator {
         let began = Instant::now();
         let mut report = self.evaluate(&closed.snapshot, Trigger::Final, closed_by, None);
         let changes = self.state.incidents.observe(&self.monitor.definition, &report);
-        self.wiring.metrics.evaluated(Trigger::Final, began.elapsed());
+        self.took.push(began.elapsed());
         report.changes = changes;
         let now = now_ms();
         let max_age = self.monitor.config.alert_max_age_ms;
@@ -325,11 +330,13 @@ impl Evaluator {
         if let Some(end) = self.state.closed_through {
             self.wiring.closed_through.store(end.0, Ordering::Relaxed);
         }
+        let mut took = std::mem::take(&mut self.took).into_iter();
         for entry in std::mem::take(&mut self.unwritten) {
             let LogBody::Report(report) = entry.body else {
                 continue;
             };
-            self.wiring.metrics.report(&report);
+            let took = took.next().unwrap_or_default();
+            self.wiring.metrics.report(&report, took, entry.written_at_ms);
             self.view.evaluated_at_ms = Some(entry.written_at_ms);
             if report.trigger == Trigger::Final {
                 self.view.last_final = Some(Arc::new(report));
@@ -406,8 +413,8 @@ impl Evaluator {
         }
         let began = Instant::now();
         if let Some(report) = self.live_report(&snapshots, Trigger::Live, Some(now_ms())) {
-            self.wiring.metrics.evaluated(Trigger::Live, began.elapsed());
-            self.wiring.metrics.report(&report);
+            let now = now_ms();
+            self.wiring.metrics.report(&report, began.elapsed(), now);
             self.view.evaluated_at_ms = report.evaluated_at_ms;
             self.view.live = Some(Arc::new(report));
         }
@@ -429,7 +436,7 @@ impl Evaluator {
         };
         let definition = &self.monitor.definition;
         report.changes = self.state.incidents.observe_manual(definition, &report);
-        self.wiring.metrics.evaluated(Trigger::Manual, began.elapsed());
+        self.took.push(began.elapsed());
         if !report.changes.is_empty() {
             self.state.told_at_ms = Some(now);
         }
@@ -521,10 +528,4 @@ impl Evaluator {
             },
         });
     }
-}
-
-/// The worst verdict of a report.
-pub(crate) fn worst(report: &DriftReport) -> DriftStatus {
-    let statuses = report.features.iter().map(|f| f.status);
-    statuses.max().unwrap_or(DriftStatus::InsufficientData)
 }

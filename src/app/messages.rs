@@ -10,6 +10,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{UnitKey, UnitState};
@@ -87,7 +88,7 @@ pub(crate) enum EvaluatorMessage {
     /// Every partition was read to where its log ended a moment ago.
     CaughtUp(bool),
     /// Other thresholds, rules or labels; the counts stay.
-    Redefine(Arc<Monitor>),
+    Redefine(Arc<Monitor>, Arc<MonitorMetrics>),
     /// Nothing more will come: close what can be closed and stop.
     Stop,
 }

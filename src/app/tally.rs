@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::drift::{Cell, Found};
-use crate::event::{InvalidEvent, InvalidRecord, Outcome};
+use crate::event::{InvalidRecord, Outcome};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::source::Record;
@@ -44,15 +44,20 @@ impl Tally {
         self.outcomes[outcome as usize] += 1;
     }
 
-    pub(crate) fn invalid_record(&mut self, record: &Record<'_>, invalid: &InvalidEvent) {
-        self.invalid_records[invalid.reason as usize] += 1;
-        self.log(record, invalid);
+    /// `why` holds no value of the payload.
+    pub(crate) fn invalid_record(
+        &mut self,
+        record: &Record<'_>,
+        reason: InvalidRecord,
+        why: &dyn std::fmt::Display,
+    ) {
+        self.invalid_records[reason as usize] += 1;
+        self.log(record, why);
     }
 
     pub(crate) fn no_timestamp(&mut self, record: &Record<'_>) {
-        self.invalid_records[InvalidRecord::TimestampMissing as usize] += 1;
         let why = "the record has no timestamp; name a field of the event in `timestamp`";
-        self.log(record, &why);
+        self.invalid_record(record, InvalidRecord::TimestampMissing, &why);
     }
 
     fn log(&mut self, record: &Record<'_>, why: &dyn std::fmt::Display) {
@@ -95,7 +100,7 @@ impl Tally {
         for (feature, n) in self.unseen.iter_mut().enumerate() {
             flush(n, |n| metrics.add_unseen(feature, n));
         }
-        metrics.event_delays(self.event_times.drain(..).map(|t| now_ms - t));
+        metrics.event_delays(self.event_times.drain(..).map(|t| (now_ms - t, 1)));
         if now_ms - self.period_ms >= PERIOD_MS {
             let more = self.logged.saturating_sub(LOGGED);
             if more > 0 {

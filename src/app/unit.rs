@@ -145,8 +145,8 @@ impl Unit {
         let event = match extractor.extract(payload) {
             Ok(event) => event,
             Err(Rejected::Filtered) => return Err(Outcome::Filtered),
-            Err(Rejected::Invalid(invalid)) => {
-                tally.invalid_record(record, &invalid);
+            Err(why @ Rejected::Invalid { reason, .. }) => {
+                tally.invalid_record(record, reason, &why);
                 return Err(Outcome::Invalid);
             }
         };

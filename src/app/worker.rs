@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::drift::{PaneCounts, PaneId, SealedPane};
-use crate::health::Health;
-use crate::metrics::{Metrics, MonitorMetrics};
+use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
 use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
 use crate::state::UnitKey;
@@ -47,7 +46,6 @@ pub(crate) struct Worker<S> {
     pub commands: Receiver<WorkerCommand>,
     pub checkpoints: Sender<Checkpoint>,
     pub positions: Positions,
-    pub health: Health,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
@@ -72,6 +70,7 @@ struct Loop<S> {
     flushes: Vec<SnapshotRequest>,
     checkpointed_at: Instant,
     positioned_at: Instant,
+    processing: Summary,
     stopping: bool,
 }
 
@@ -86,6 +85,7 @@ impl<S: Source> Worker<S> {
         let now = Instant::now();
         let mut this = Loop {
             counters,
+            processing: self.metrics.record_processing(),
             worker: self,
             partitions: Vec::new(),
             in_flight: None,
@@ -156,7 +156,7 @@ impl<S: Source> Loop<S> {
         let handed_over = *handed.as_ref().unwrap_or(&0);
         if let Some(first_at) = first_at {
             let spent = first_at.max(began).elapsed();
-            self.worker.metrics.processed(handed_over as u64, spent);
+            self.processed(handed_over, spent);
             let now = now_ms();
             for ((counter, watched), after) in
                 self.counters.iter_mut().zip(&self.worker.watched).zip(after_close)
@@ -166,6 +166,15 @@ impl<S: Source> Loop<S> {
             }
         }
         handed
+    }
+
+    /// Spreads the time of a batch evenly over its records: a clock reading per record would cost
+    /// more than some of them.
+    fn processed(&self, records: usize, spent: Duration) {
+        if records > 0 {
+            let each = spent / u32::try_from(records).unwrap_or(u32::MAX);
+            self.processing.record_many([(each, records as u64)]);
+        }
     }
 
     fn complain(&mut self, error: &SourceError) {
@@ -270,7 +279,9 @@ impl<S: Source> Loop<S> {
             for unit in &partition.units {
                 if let Some(ms) = unit.panes().greatest_ms() {
                     let watched = &self.worker.watched[unit.monitor];
-                    watched.metrics.watermark(&unit.key.topic, unit.key.partition, ms);
+                    let UnitKey { monitor: _, topic, partition } = &unit.key;
+                    let name = &watched.monitor.definition.monitor;
+                    self.worker.metrics.watermark(name, topic, *partition, ms);
                 }
             }
         }
