@@ -7,6 +7,7 @@ pub mod codec;
 #[cfg(test)]
 mod fixtures;
 pub mod local;
+pub mod reset;
 
 use std::collections::BTreeMap;
 
