@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use jiff::Timestamp;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, Row};
 use serde_json::Value;
 
 use crate::topic::Record;
@@ -42,6 +44,15 @@ pub(crate) fn golden(name: &str) -> Vec<Golden> {
         .collect()
 }
 
+/// Every row of the reference as an event.
+pub(crate) fn reference_events() -> Vec<Record> {
+    let file = File::open(path("reference.parquet")).expect("the reference");
+    let reader = SerializedFileReader::new(file).expect("a Parquet file");
+    let rows = reader.get_row_iter(None).expect("rows");
+    rows.map(|row| Record::json(&event(&row.expect("a row"))))
+        .collect()
+}
+
 /// `reference.parquet`, quoted for TOML.
 pub(crate) fn reference() -> String {
     toml::Value::String(path("reference.parquet").display().to_string()).to_string()
@@ -74,6 +85,24 @@ impl Golden {
             missing: row[4].parse().expect("missing"),
             psi: (!psi.is_nan()).then_some(psi),
         }
+    }
+}
+
+fn event(row: &Row) -> Value {
+    let fields = row
+        .get_column_iter()
+        .map(|(name, field)| (name.clone(), value(field)));
+    Value::Object(fields.collect())
+}
+
+fn value(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Int(number) => (*number).into(),
+        Field::Long(number) | Field::TimestampMillis(number) => (*number).into(),
+        Field::Double(number) => (*number).into(),
+        Field::Str(text) => text.as_str().into(),
+        other => panic!("the flights hold no {other:?}"),
     }
 }
 
