@@ -50,6 +50,16 @@ impl TimeReader {
             .and_then(in_range)
     }
 
+    /// An instant that needs no reading: nanoseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`InvalidRecord::TimestampRange`].
+    pub fn instant(nanoseconds: i128) -> Result<i64, InvalidRecord> {
+        i64::try_from(nanoseconds.div_euclid(1_000_000))
+            .map_err(|_| InvalidRecord::TimestampRange)
+            .and_then(in_range)
+    }
+
     /// # Errors
     /// [`InvalidRecord::TimestampMissing`] when `number` is not finite,
     /// [`InvalidRecord::TimestampRange`].
@@ -71,14 +81,14 @@ impl TimeReader {
     /// only the offset, [`InvalidRecord::TimestampRange`].
     pub fn text(&self, text: &str) -> Result<i64, InvalidRecord> {
         if let Ok(time) = text.parse::<Timestamp>() {
-            return in_range(floor_ms(time));
+            return Self::instant(time.as_nanosecond());
         }
         let local: DateTime = text.parse().map_err(|_| InvalidRecord::TimestampFormat)?;
         let zone = self.zone.as_ref().ok_or(InvalidRecord::TimestampOffset)?;
         let time = zone
             .to_timestamp(local)
             .map_err(|_| InvalidRecord::TimestampRange)?;
-        in_range(floor_ms(time))
+        Self::instant(time.as_nanosecond())
     }
 }
 
@@ -100,11 +110,6 @@ fn floor(ms: f64) -> f64 {
     } else {
         ms.floor()
     }
-}
-
-fn floor_ms(time: Timestamp) -> i64 {
-    let nanoseconds = time.as_nanosecond();
-    i64::try_from(nanoseconds.div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
 fn in_range(ms: i64) -> Result<i64, InvalidRecord> {

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod control;
+pub mod file;
 pub mod kafka;
 
 use std::time::Duration;
