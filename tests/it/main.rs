@@ -1,0 +1,3 @@
+//! Tests of the whole crate that need no broker.
+
+mod config;
