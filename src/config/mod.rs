@@ -1,18 +1,84 @@
 //! What the configuration means: resolved, cross-checked, durations in milliseconds, paths made
 //! relative to the file's folder, secrets read and wrapped.
 //!
-//! `raw.rs` holds what was typed; this file what it means. Nothing here opens a reference, a socket
-//! or a state directory.
+//! `raw.rs` holds what was typed; this file what it means; `resolve` is the way from the one to the
+//! other. Nothing here opens a reference, a socket or a state directory; files of secrets are read.
+//!
+//! A value is taken from a flag, else from the environment (or `.env`), else from the file, else it
+//! is the default.
+
+mod changes;
+pub mod defaults;
+pub mod durations;
+mod entries;
+mod env;
+mod error;
+pub mod properties;
+mod raw;
+mod resolve;
+mod serde_text;
+mod show;
+mod suggest;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
 use crate::drift::{
     Closed, FeatureKind, IncidentRules, MissingRule, PaneSpec, Smoothing, Thresholds, WindowSpec,
 };
+
+pub use changes::Change;
+pub use env::Environment;
+pub use error::{ConfigError, Place, Problem};
+
+/// What stands above the file: flags of the command line and the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub environment: Environment,
+    pub bootstrap_servers: Option<String>,
+    pub group_id: Option<String>,
+    pub listen: Option<String>,
+    /// Relative to the working directory, as is `csv_path`.
+    pub state_dir: Option<PathBuf>,
+    pub csv_path: Option<PathBuf>,
+}
+
+impl From<Environment> for Overrides {
+    fn from(environment: Environment) -> Self {
+        Self {
+            environment,
+            ..Self::default()
+        }
+    }
+}
+
+impl Config {
+    /// The configuration in the file `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and everything [`Config::parse`] refuses.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::parse(&text, path, overrides)
+    }
+
+    /// The configuration in `text`, which came from the file `path`: its folder is what paths are
+    /// relative to, its name is in the errors.
+    ///
+    /// # Errors
+    /// The first key or type that is wrong; where all are right, everything that does not fit
+    /// together. Secrets are not repeated.
+    pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let raw = toml::from_str(text).map_err(|e| ConfigError::from_toml(path, text, &e))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        resolve::resolve(&raw, folder, overrides)
+            .map_err(|faults| ConfigError::new(path, text, faults))
+    }
+}
 
 /// A whole configuration.
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
 //! Everything that needs no broker.
 
+mod config;
 mod metrics;
 mod support;

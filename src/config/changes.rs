@@ -1,0 +1,91 @@
+//! What differs between two configurations, and whether it can come into force at once.
+//!
+//! At once: what judges and tells (thresholds, incident rules, receivers, labels, ages). A restart:
+//! what is read, from where, and how it is counted.
+
+use std::collections::BTreeMap;
+
+use super::entries::{self, Entry};
+use super::show::dotted;
+use super::Config;
+
+/// One difference between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// As in the file: `monitor.flights.thresholds.likely`. Values are not told: some are secrets.
+    pub key: String,
+    pub needs_restart: bool,
+}
+
+const LIVE_IN_MONITOR: &[&str] = &[
+    "thresholds",
+    "min_events",
+    "alert_on",
+    "for_windows",
+    "resolve_below",
+    "resolve_windows",
+    "repeat_after",
+    "alert_max_age",
+    "missing_above",
+    "invalid_above",
+    "notify",
+    "stale_after",
+    "live_interval",
+];
+const LIVE_IN_FEATURE: &[&str] = &["possible", "likely", "min_events"];
+
+impl Config {
+    /// What changed from `old` to `new`, by key, in the order of `new`; what only `old` has comes
+    /// last. Which features there are, and their order, is one key, `monitor.NAME.features`.
+    #[must_use]
+    pub fn changes(old: &Self, new: &Self) -> Vec<Change> {
+        let (before, after) = (comparable(old), comparable(new));
+        let values: BTreeMap<_, _> = before.iter().map(|e| (path(e), &e.value)).collect();
+        let kept: BTreeMap<_, _> = after.iter().map(|e| (path(e), &e.value)).collect();
+        let differs = |e: &&Entry| values.get(&path(e)) != Some(&&e.value);
+        let gone = |e: &&Entry| !kept.contains_key(&path(e));
+        after
+            .iter()
+            .filter(differs)
+            .chain(before.iter().filter(gone))
+            .map(|entry| {
+                let path = path(entry);
+                Change {
+                    needs_restart: !is_live(&path),
+                    key: dotted(&path),
+                }
+            })
+            .collect()
+    }
+}
+
+fn path(entry: &Entry) -> Vec<String> {
+    [entry.table.as_slice(), entry.key.as_slice()].concat()
+}
+
+/// The entries with the names of each monitor's features as one value, so that an added, removed
+/// or moved feature is a change of its own.
+fn comparable(config: &Config) -> Vec<Entry> {
+    let mut entries = entries::of(config);
+    entries.retain(|entry| !matches!(&entry.value, toml::Value::Table(t) if t.is_empty()));
+    for monitor in &config.monitors {
+        let names: Vec<&str> = monitor.features.iter().map(|f| f.name.as_str()).collect();
+        entries.push(Entry {
+            table: vec!["monitor".to_owned(), monitor.name.clone()],
+            key: vec!["features".to_owned()],
+            value: names.into(),
+            secret: false,
+        });
+    }
+    entries
+}
+
+fn is_live(path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["labels" | "notify", ..] => true,
+        ["monitor", _, "features", _, key] => LIVE_IN_FEATURE.contains(key),
+        ["monitor", _, key, ..] => LIVE_IN_MONITOR.contains(key),
+        _ => false,
+    }
+}

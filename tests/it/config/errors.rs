@@ -1,0 +1,174 @@
+use super::{MINIMAL, monitor, parse, parse_with};
+
+/// The text of the error for each configuration.
+fn errors<'a>(cases: impl IntoIterator<Item = &'a str>) -> String {
+    let texts: Vec<String> = cases
+        .into_iter()
+        .map(|text| match parse(text) {
+            Ok(_) => panic!("accepted:\n{text}"),
+            Err(error) => error.to_string(),
+        })
+        .collect();
+    texts.join("\n\n")
+}
+
+fn monitor_errors(cases: &[&str]) -> String {
+    let texts: Vec<String> = cases.iter().map(|keys| monitor(keys)).collect();
+    errors(texts.iter().map(String::as_str))
+}
+
+#[test]
+fn unknown_keys_and_wrong_types() {
+    insta::assert_snapshot!(monitor_errors(&[
+        "windw = { size = \"7d\" }",
+        "thresholds = { posible = 0.1 }",
+        "zzz = 1",
+        "idle_timeout = 10",
+        "min_events = -5",
+        "buckets = \"ten\"",
+        "strict = \"yes\"",
+        "smoothing = \"clipp\"",
+        "edges = \"quantiles\"",
+        "timestamp = { field = \"ts\", unit = \"sec\" }",
+        "features = { a = 5 }",
+        "[http]\ntoken = 12345",
+        "[kafka.sasl]\nmechanism = SCRAM",
+        "[kafka.sasl]\npassword = hunter2",
+        "[state]\nbackend = \"kafka\"",
+        "[notify.oncall]\nslack_webhook = \"https://hunter2\"",
+        "[csvv]\npath = \"a\"",
+        "topic = \"twice\"",
+        "kafka = 5",
+    ]));
+}
+
+#[test]
+fn windows_and_durations() {
+    let window = |w: &str| MINIMAL.replace("{ size = \"7d\", slide = \"1d\" }", w);
+    let cases = [
+        window("{ size = \"7d\", slide = \"2d\" }"),
+        window("{ size = \"1h\", slide = \"7m\" }"),
+        window("{ size = \"1h\" }"),
+        window("{ size = \"0s\", slide = \"-1d\" }"),
+        window("{ size = \"1mo\", slide = \"1 day and a half\" }"),
+        window("{ size = \"7d\", slide = \"1d\", lateness = \"-1s\" }"),
+        MINIMAL.replace("window", "# window"),
+        monitor("stale_after = \"0s\"\nstart = \"yesterday\""),
+    ];
+    insta::assert_snapshot!(errors(cases.iter().map(String::as_str)));
+}
+
+#[test]
+fn figures_that_do_not_fit_together() {
+    insta::assert_snapshot!(monitor_errors(&[
+        "thresholds = { possible = 0.3, likely = 0.2 }",
+        "thresholds = { likely = 0.05 }",
+        "thresholds = { possible = 0 }",
+        "epsilon = 0.0",
+        "epsilon = nan",
+        "smoothing = \"half\"\nepsilon = 0.1",
+        "buckets = 1",
+        "edges = [1, 2, 2]",
+        "edges = [1, inf]",
+        "edges = []",
+        "edges = [1, 2]\nbuckets = 3",
+        "resolve_below = 0.3",
+        "alert_on = \"possible\"\nresolve_below = 0.2",
+        "resolve_below = 0.2\n[monitor.flights.features]\na = { likely = 0.15 }",
+        "missing_above = 10",
+        "for_windows = 0",
+        "[monitor.flights.features]\na = { possible = 0.5 }",
+    ]));
+}
+
+#[test]
+fn names_and_paths() {
+    insta::assert_snapshot!(monitor_errors(&[
+        "notify = [\"oncal\"]\n[notify.oncall]\nslack_webhook_url = \"http://h/\"",
+        "notify = [\"slack\"]",
+        "notify = [\"a\", \"a\"]\n[notify.a]\nslack_webhook_url = \"http://h/\"",
+        "include = [\"dep_[\"]",
+        "timestamp = { field = \"a..b\" }",
+        "timestamp = { field = \"ts\", timezone = \"Berlin\" }",
+        "timestamp = { unit = \"ms\" }",
+        "where = [{ field = \"type\" }]",
+        "where = [{ field = \"type\", in = [] }]",
+        "[labels]\n\"my-env\" = \"prod\"\nmonitor = \"x\"",
+        "[monitor.\"a b\"]\ntopic = \"a b\"\nreference = \"\"\nwindow = { size = \"1h\", slide = \"1h\" }",
+        "[monitor.other]",
+    ]));
+    let no_monitor = "[kafka]\nbootstrap_servers = \"localhost:9092\"";
+    insta::assert_snapshot!(errors(["", no_monitor]), @r"");
+}
+
+#[test]
+fn kafka_settings() {
+    insta::assert_snapshot!(monitor_errors(&[
+        "[kafka.sasl]\nusername = \"u\"",
+        "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\npassword = \"hunter2\"",
+        "[kafka.sasl]\nmechanism = \"SCRAM-SHA512\"\nusername = \"u\"\npassword = \"hunter2\"",
+        "[kafka.sasl]\nmechanism = \"AWS_MSK_IAM\"",
+        "[kafka.tls]\nkey_file = \"k.pem\"",
+        "[kafka.tls]\ncert_file = \"c.pem\"",
+        "[kafka.tls]\nkey_password = \"a\"\nkey_password_file = \"b\"",
+        "[kafka.options]\n\"client.rak\" = \"a\"",
+        "[kafka.options]\n\"auto.offset.reset\" = \"latest\"",
+        "[kafka.options]\n\"plugin.library.paths\" = \"x.so\"",
+        "[kafka.options]\n\"fetch.min.bytes\" = \"many\"",
+        "[kafka.options]\n\"security.protocol\" = \"ssl\"\n[kafka.tls]",
+    ]));
+    let servers = MINIMAL.replace("localhost:9092", "localhost:port");
+    insta::assert_snapshot!(errors([servers.as_str()]), @r"");
+}
+
+#[test]
+fn http_and_secrets() {
+    insta::assert_snapshot!(monitor_errors(&[
+        "[http]\nlisten = \"10774\"",
+        "[http]\ntoken = \"hunter2\"",
+        "[http]\npublic_url = \"psiren.example.com\"",
+        "[http]\ntoken_file = \"no/such/file\"",
+        "[notify.oncall]\nmention = \"<!here>\"",
+        "[notify.oncall]\nslack_webhook_url = \"hunter2\"",
+    ]));
+}
+
+#[test]
+fn what_is_wrong_in_the_environment_has_no_place_in_the_file() {
+    let error = |variables| parse_with(MINIMAL, variables).unwrap_err().to_string();
+    insta::assert_snapshot!(error(&[("PSIREN_HTTP_LISTEN", "everywhere")]), @r"");
+    insta::assert_snapshot!(error(&[("PSIREN_HTTP_TOKEN", "hunter2")]), @r"");
+    insta::assert_snapshot!(error(&[("PSIREN_KAFKA_SASL_PASSWORD", "hunter2")]), @r"");
+    insta::assert_snapshot!(error(&[("SLACK_WEBHOOK_URL", "hunter2")]), @r"");
+}
+
+#[test]
+fn all_problems_are_named_at_once_in_the_order_of_the_file() {
+    let text = monitor("buckets = 1\nepsilon = 2.0\nmissing_above = 5");
+    let error = parse(&text).unwrap_err();
+    let lines: Vec<usize> = error
+        .problems()
+        .iter()
+        .map(|p| p.place.as_ref().unwrap().line)
+        .collect();
+    assert_eq!(lines, [9, 10, 11]);
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    let cases = [
+        "[http]\ntoken = \"hunter2\"",
+        "[kafka.sasl]\npassword = hunter2",
+        "[kafka.sasl]\npassword hunter2",
+        "[kafka.sasl]\nmechanism = 5\npassword = \"hunter2\"",
+        "[kafka.options]\n\"sasl.passwort\" = \"hunter2\"",
+        "[notify.a]\nslack_webhook_url = \"hunter2\"",
+        "[notify.a]\nslack_webhook_url = [\"hunter2\"]",
+        "[kafka.sasl]\nmechanism = \"x\"\npasword = \"hunter2\"",
+    ];
+    for case in cases {
+        let error = parse(&monitor(case)).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}

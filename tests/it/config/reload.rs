@@ -1,0 +1,86 @@
+use psiren::config::{Change, Config};
+
+use super::{MINIMAL, monitor, parse};
+
+fn changes(old: &str, new: &str) -> Vec<(String, bool)> {
+    Config::changes(&parse(old).unwrap(), &parse(new).unwrap())
+        .into_iter()
+        .map(|Change { key, needs_restart }| (key, needs_restart))
+        .collect()
+}
+
+fn live(key: &str) -> (String, bool) {
+    (key.to_owned(), false)
+}
+
+fn restart(key: &str) -> (String, bool) {
+    (key.to_owned(), true)
+}
+
+#[test]
+fn the_same_configuration_has_no_changes() {
+    assert_eq!(changes(MINIMAL, MINIMAL), []);
+    assert_eq!(changes(MINIMAL, &monitor("buckets = 10\n# a comment")), []);
+}
+
+#[test]
+fn what_judges_and_tells_is_in_force_at_once() {
+    let new = monitor(
+        "thresholds = { possible = 0.1, likely = 0.3 }\nfor_windows = 2\nresolve_below = 0.1\nrepeat_after = \"1h\"\nstale_after = \"1h\"\nlive_interval = \"1s\"\nmin_events = 5\n[labels]\nenv = \"prod\"",
+    );
+    let keys = changes(MINIMAL, &new);
+    assert!(keys.iter().all(|(_, restart)| !restart), "{keys:?}");
+    assert_eq!(keys.len(), 8);
+    assert!(keys.contains(&live("monitor.flights.thresholds.likely")));
+    assert!(keys.contains(&live("labels.env")));
+}
+
+#[test]
+fn what_is_read_and_counted_needs_a_restart() {
+    let new = monitor("edges = \"uniform\"\nexclude = [\"x\"]\n[http]\nlisten = \"127.0.0.1:1\"")
+        .replace("7d", "14d")
+        .replace("localhost", "kafka");
+    assert_eq!(
+        changes(MINIMAL, &new),
+        [
+            restart("kafka.bootstrap_servers"),
+            restart("monitor.flights.exclude"),
+            restart("monitor.flights.window.size"),
+            restart("monitor.flights.edges"),
+            restart("http.listen"),
+        ]
+    );
+}
+
+#[test]
+fn a_changed_secret_is_named_and_not_told() {
+    let with = |url: &str| monitor(&format!("[notify.a]\nslack_webhook_url = \"{url}\""));
+    assert_eq!(
+        changes(&with("http://h/1"), &with("http://h/2")),
+        [live("notify.a.slack_webhook_url")]
+    );
+}
+
+#[test]
+fn features_that_come_go_or_move_need_a_restart_and_their_thresholds_do_not() {
+    let with = |features: &str| monitor(&format!("[monitor.flights.features]\n{features}"));
+    assert_eq!(
+        changes(&with("a = {}\nb = {}"), &with("b = {}\na = {}")),
+        [restart("monitor.flights.features")]
+    );
+    assert_eq!(
+        changes(&with("a = { likely = 0.3 }"), &with("a = { likely = 0.4 }")),
+        [live("monitor.flights.features.a.likely")]
+    );
+    assert_eq!(
+        changes(&with("a = {}"), &with("")),
+        [restart("monitor.flights.features")]
+    );
+}
+
+#[test]
+fn another_monitor_needs_a_restart() {
+    let text = "[monitor.b]\ntopic = \"t\"\nreference = \"r\"\nwindow = { size = \"1h\", slide = \"1h\" }";
+    let keys = changes(MINIMAL, &monitor(text));
+    assert!(keys.contains(&restart("monitor.b.topic")));
+}
