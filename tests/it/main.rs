@@ -1,4 +1,5 @@
 //! Everything that needs no broker.
 
 mod metrics;
+mod reference;
 mod support;
