@@ -2,4 +2,5 @@
 
 mod config;
 mod metrics;
+mod reference;
 mod support;
