@@ -3,7 +3,11 @@
 //! State at offset X is a pure function of (configuration, reference, log prefix up to X), so a
 //! unit is written as one record that holds counts and offset together; they cannot disagree.
 
+pub mod codec;
+#[cfg(test)]
+mod fixtures;
 pub mod identity;
+pub mod local;
 
 use std::collections::BTreeMap;
 
@@ -68,6 +72,7 @@ pub trait StateStore: Send + Sync {
 
 /// Where a monitor's evaluator stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EvaluatorState {
     /// The end of the last closed window, as the pane that starts there.
     pub closed_through: Option<PaneId>,

@@ -1,0 +1,4 @@
+mod counts;
+mod faults;
+mod file;
+mod log;
