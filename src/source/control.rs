@@ -133,7 +133,10 @@ impl Control {
             }
             Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
             Some(Err(error)) => Err(error).with_context(|| format!("reading {partition}")),
-            None => bail!("reading {partition}: no answer within {} s", ANSWER.as_secs()),
+            None => bail!(
+                "reading {partition}: no answer within {} s",
+                ANSWER.as_secs()
+            ),
         }
     }
 

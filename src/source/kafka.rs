@@ -33,8 +33,12 @@ impl KafkaSource {
 impl Source for KafkaSource {
     fn assign(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset))
-            .map_err(classify)?;
+        list.add_partition_offset(
+            &partition.topic,
+            partition.partition,
+            Offset::Offset(offset),
+        )
+        .map_err(classify)?;
         self.consumer.incremental_assign(&list).map_err(classify)
     }
 

@@ -10,6 +10,7 @@
 //! The whole file is checked whenever it is opened, and redb's panics on damage are caught, which
 //! needs panics that unwind.
 
+mod adopt;
 mod checkpoint;
 mod failure;
 mod report_log;
@@ -26,6 +27,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase};
 
+pub use self::adopt::Adopted;
 use self::failure::Failure;
 use self::write::Writer;
 use super::StateError;
