@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::{EvaluatorState, LogEntry, UnitState};
+use super::{CountsIdentity, EvaluatorState, LogEntry, UnitState};
 use crate::drift::Pane;
 
 /// Greatest uncompressed size of a value, both ways: what cannot be read is not written.
@@ -56,6 +56,10 @@ impl Record for EvaluatorState {
 }
 
 impl Record for LogEntry {
+    const FORM: Form = Form::Json;
+}
+
+impl Record for CountsIdentity {
     const FORM: Form = Form::Json;
 }
 

@@ -4,31 +4,32 @@
 //! is refused; the kernel drops the lock when a process dies, however it dies.
 //!
 //! redb refuses all work after a failed read or write. The store is then closed and opened again at
-//! the next use, so a disk that was full or read-only does no harm once it is not. A failed
-//! transaction may still have become durable (its last `fsync` failed), and doing it twice would
-//! repeat a report: every transaction writes a random token, and the token found after reopening
-//! says whether it did.
+//! the next use, so a disk that was full or read-only does no harm once it is not; `write.rs` says
+//! what becomes of the transaction that met it.
 //!
 //! The whole file is checked whenever it is opened, and redb's panics on damage are caught, which
 //! needs panics that unwind.
 
+mod adopt;
 mod checkpoint;
 mod failure;
 mod report_log;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase};
 
+pub use self::adopt::Adopted;
 use self::failure::Failure;
+use self::write::Writer;
 use super::StateError;
 use super::codec::{self, Record};
 
@@ -61,27 +62,6 @@ pub struct LocalStore {
     /// `None` after a failure, until the next use.
     database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
-}
-
-/// What the one writer at a time has to remember.
-#[derive(Debug, Default)]
-struct Writer {
-    /// An appending transaction that failed, and nobody could tell whether it became durable.
-    doubt: Option<Doubt>,
-}
-
-#[derive(Debug)]
-struct Doubt {
-    token: u64,
-    /// What it would have appended.
-    content: Vec<u8>,
-}
-
-/// How a transaction failed.
-struct WriteFailure {
-    error: StateError,
-    /// Set when it may be durable nevertheless.
-    in_doubt: Option<u64>,
 }
 
 impl LocalStore {
@@ -151,86 +131,6 @@ impl LocalStore {
         work: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
     ) -> Result<T, StateError> {
         self.using(|database| work(&database.begin_read()?))
-    }
-
-    /// Runs `work` in one transaction that is durable when this returns.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
-    ) -> Result<T, StateError> {
-        self.transact(&self.writer(), work)
-            .map_err(|failure| failure.error)
-    }
-
-    /// As [`write`](Self::write), for work that must not be repeated when it failed but became
-    /// durable all the same. `content` names the work; `repeated` answers for it.
-    fn write_once<T>(
-        &self,
-        content: impl Fn() -> Vec<u8>,
-        repeated: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
-    ) -> Result<T, StateError> {
-        let mut writer = self.writer();
-        if let Some(doubt) = &writer.doubt {
-            let landed = self.last_write()? == doubt.token;
-            let same = doubt.content == content();
-            writer.doubt = None;
-            if landed && same {
-                return self.read(repeated);
-            }
-        }
-        self.transact(&writer, work).map_err(|failure| {
-            writer.doubt = failure.in_doubt.map(|token| Doubt {
-                token,
-                content: content(),
-            });
-            failure.error
-        })
-    }
-
-    fn transact<T>(
-        &self,
-        _writer: &MutexGuard<'_, Writer>,
-        work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
-    ) -> Result<T, WriteFailure> {
-        let token = RandomState::new().build_hasher().finish();
-        let mut done = None;
-        let result = self.using(|database| {
-            let txn = database.begin_write()?;
-            let value = work(&txn)?;
-            txn.open_table(tables::META)?
-                .insert(tables::META_LAST_WRITE, token)?;
-            done = Some(value);
-            txn.commit()?;
-            Ok(())
-        });
-        match (result, done) {
-            (Ok(()), Some(value)) => Ok(value),
-            (Err(error), Some(value)) => match self.last_write() {
-                Ok(last) if last == token => Ok(value),
-                Ok(_) => Err(WriteFailure {
-                    error,
-                    in_doubt: None,
-                }),
-                Err(_) => Err(WriteFailure {
-                    error,
-                    in_doubt: Some(token),
-                }),
-            },
-            (Err(error), None) => Err(WriteFailure {
-                error,
-                in_doubt: None,
-            }),
-            (Ok(()), None) => unreachable!("a transaction that was committed has a value"),
-        }
-    }
-
-    fn last_write(&self) -> Result<u64, StateError> {
-        self.read(|txn| tables::meta(&txn.open_table(tables::META)?, tables::META_LAST_WRITE))
-    }
-
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` on the database, opening it again first where a failure closed it.

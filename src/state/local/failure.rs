@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Store(redb::Error),
     /// Stored content contradicts itself.
     Damaged(String),
+    /// redb panicked over the file; the panic's words.
+    Panicked(String),
     /// A stored value cannot be decoded; the first says which.
     Stored(String, CodecError),
     /// A value to be stored cannot be encoded.
@@ -29,21 +31,21 @@ impl<E: Into<redb::Error>> From<E> for Failure {
 }
 
 impl Failure {
-    /// What a panic of redb on a damaged file says.
+    /// A panic of redb over a damaged file.
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
         let words = payload
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| payload.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
-        Self::Damaged(format!("the store gave up on its content: {words}"))
+        Self::Panicked(words.to_owned())
     }
 
     /// True when the open database may be of no further use and has to be opened again.
     pub(super) fn breaks_database(&self) -> bool {
         match self {
-            Self::Store(_) | Self::Damaged(_) => true,
-            Self::Stored(..) | Self::Unfit(_) | Self::State(_) => false,
+            Self::Store(_) | Self::Panicked(_) => true,
+            Self::Damaged(_) | Self::Stored(..) | Self::Unfit(_) | Self::State(_) => false,
         }
     }
 
@@ -52,6 +54,10 @@ impl Failure {
         match self {
             Self::State(error) => error,
             Self::Damaged(what) => StateError::Damaged { path, what },
+            Self::Panicked(words) => StateError::Damaged {
+                path,
+                what: format!("the store gave up on its content: {words}"),
+            },
             Self::Stored(_, CodecError::Newer { found, supported }) => StateError::Newer {
                 path,
                 found: found.into(),

@@ -18,7 +18,8 @@ impl ReportLog for LocalStore {
         needed_from: Option<PaneId>,
     ) -> Result<u64, StateError> {
         self.write_once(
-            || content(monitor, state, entries),
+            monitor,
+            || content(state, entries),
             |txn| tables::meta(&txn.open_table(META)?, META_LAST_ENTRY),
             |txn| {
                 let last = append(txn, entries)?;
@@ -126,10 +127,10 @@ fn append(txn: &WriteTransaction, entries: &[LogEntry]) -> Result<u64, Failure> 
     Ok(last)
 }
 
-/// What makes two commits the same: a repeated one may have been written by another clock.
-fn content(monitor: &str, state: &EvaluatorState, entries: &[LogEntry]) -> Vec<u8> {
+/// What makes two commits of a monitor the same: a repeated one may have been written by another clock.
+fn content(state: &EvaluatorState, entries: &[LogEntry]) -> Vec<u8> {
     let bodies: Vec<&LogBody> = entries.iter().map(|entry| &entry.body).collect();
-    format!("{monitor:?} {:?} {bodies:?}", state.closed_through).into_bytes()
+    format!("{:?} {bodies:?}", state.closed_through).into_bytes()
 }
 
 fn reports_between(

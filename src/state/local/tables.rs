@@ -20,12 +20,15 @@ pub(super) const META_LAST_ENTRY: &str = "last_entry";
 /// A random number, new with every transaction: says which one was the last.
 pub(super) const META_LAST_WRITE: &str = "last_write";
 
+/// An offset, and the encoded value that belongs to it.
+type AtOffset = (i64, &'static [u8]);
+
 /// (monitor, topic, partition) → (`next_offset`, unit).
-pub(super) const UNITS: TableDefinition<'_, (&str, &str, i32), (i64, &[u8])> =
+pub(super) const UNITS: TableDefinition<'_, (&str, &str, i32), AtOffset> =
     TableDefinition::new("units");
 
 /// (monitor, pane, topic, partition) → (`last_offset`, pane).
-pub(super) const SEALED: TableDefinition<'_, (&str, i64, &str, i32), (i64, &[u8])> =
+pub(super) const SEALED: TableDefinition<'_, (&str, i64, &str, i32), AtOffset> =
     TableDefinition::new("sealed_panes");
 
 /// monitor → evaluator state.

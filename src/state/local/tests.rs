@@ -1,3 +1,4 @@
+mod adopt;
 mod counts;
 mod faults;
 mod file;

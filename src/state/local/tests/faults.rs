@@ -178,3 +178,29 @@ fn reading_goes_on_once_the_disk_is_well() {
     store.checkpoint(&[], &[(key("m", 0), unit(2))]).unwrap();
     assert_eq!(store.units("m").unwrap(), [(key("m", 0), unit(2))]);
 }
+
+#[test]
+fn other_work_in_between_does_not_hide_that_a_commit_got_through() {
+    for works in 0..100 {
+        let disk = Disk::new(true);
+        let store = disk.store().unwrap();
+        let commit = |m: &str, n: i64| store.commit(m, &evaluator(n), &[report(m, n, n)], None);
+        disk.break_after(works, i64::MAX);
+        let failed = commit("a", 1).is_err();
+        let other_failed = commit("b", 1).is_err();
+        if disk.mend() {
+            assert!(works > 0);
+            return;
+        }
+        store.checkpoint(&[], &[(key("a", 0), unit(1))]).unwrap();
+        if other_failed {
+            commit("b", 1).unwrap();
+        }
+        store.checkpoint(&[], &[(key("a", 0), unit(2))]).unwrap();
+        if failed {
+            commit("a", 1).unwrap();
+        }
+        assert_eq!(commit("a", 2).unwrap(), 3, "works {works}");
+        assert_eq!(ReportLog::read(&store, 0, 10).unwrap().len(), 3);
+    }
+}
