@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::monitor::Monitor;
-use crate::state::local::{LocalOptions, LocalStore};
+use crate::state::local::{Adopted, LocalOptions, LocalStore};
 use crate::state::reset::reset_state;
 
 pub use reload::Reread;
@@ -73,8 +73,13 @@ impl App {
         let store = open_store(&config.state.dir, options.reset_state)?;
         for monitor in &monitors {
             let name = &monitor.definition.monitor;
-            for change in store.adopt(name, &monitor.identity)?.changes() {
-                tracing::info!(monitor = name, "{change}");
+            if let Adopted::Remapped { added, removed } = store.adopt(name, &monitor.identity)? {
+                tracing::info!(
+                    monitor = name,
+                    ?added,
+                    ?removed,
+                    "the features changed; the others go on"
+                );
             }
         }
         let listen = config.http.listen;
@@ -128,8 +133,8 @@ pub fn build_monitors(config: &Config) -> Result<Vec<Arc<Monitor>>> {
         for (column, reason) in &built.left_out {
             tracing::info!(monitor = monitor.name, column, "not watched: {reason}");
         }
-        for problem in &built.problems {
-            tracing::warn!(monitor = monitor.name, "{problem}");
+        for (column, problem) in &built.problems {
+            tracing::warn!(monitor = monitor.name, column, "cannot be watched: {problem}");
         }
         monitors.push(Arc::new(built));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::entries::{self, Entry};
 use super::show::dotted;
-use super::Config;
+use super::{Config, MonitorConfig};
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,37 @@ impl Config {
                 }
             })
             .collect()
+    }
+}
+
+impl Config {
+    /// Takes over from `new` what [`changes`](Self::changes) says may come into force at once.
+    pub fn take_what_needs_no_restart(&mut self, new: &Self) {
+        self.labels.clone_from(&new.labels);
+        self.receivers.clone_from(&new.receivers);
+        for monitor in &mut self.monitors {
+            if let Some(new) = new.monitors.iter().find(|m| m.name == monitor.name) {
+                take_from_monitor(monitor, new);
+            }
+        }
+    }
+}
+
+fn take_from_monitor(monitor: &mut MonitorConfig, new: &MonitorConfig) {
+    monitor.thresholds = new.thresholds;
+    monitor.min_events = new.min_events;
+    monitor.incidents = new.incidents;
+    monitor.repeat_after_ms = new.repeat_after_ms;
+    monitor.alert_max_age_ms = new.alert_max_age_ms;
+    monitor.stale_after_ms = new.stale_after_ms;
+    monitor.live_interval_ms = new.live_interval_ms;
+    monitor.notify.clone_from(&new.notify);
+    for feature in &mut monitor.features {
+        if let Some(new) = new.features.iter().find(|f| f.name == feature.name) {
+            feature.possible = new.possible;
+            feature.likely = new.likely;
+            feature.min_events = new.min_events;
+        }
     }
 }
 

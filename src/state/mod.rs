@@ -135,6 +135,9 @@ pub trait ReportLog: Send + Sync {
 
     fn evaluator(&self, monitor: &str) -> Result<EvaluatorState, StateError>;
 
+    /// The sequence number of the last entry, 0 when there was never one.
+    fn head(&self) -> Result<u64, StateError>;
+
     /// Up to `limit` entries with a sequence number > `after`, ascending.
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError>;
 
