@@ -34,8 +34,10 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::drift::Definition;
 use crate::monitor::Monitor;
 use crate::state::local::{Adopted, LocalOptions, LocalStore};
+use crate::state::ReportLog;
 use crate::state::reset::reset_state;
 
 pub use reload::Reread;
@@ -101,6 +103,17 @@ impl App {
     /// When the socket cannot tell.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// Where reports are kept.
+    #[must_use]
+    pub fn report_log(&self) -> Arc<dyn ReportLog> {
+        self.store.clone()
+    }
+
+    /// How the monitors judge, in the order of the configuration.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.monitors.iter().map(|m| &m.definition)
     }
 
     /// Runs until `shutdown` is cancelled or a part of the program fails, then drains: state is
