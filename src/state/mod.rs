@@ -64,6 +64,10 @@ pub trait StateStore: Send + Sync {
         units: &[(UnitKey, UnitState)],
     ) -> Result<(), StateError>;
 
+    /// Takes a unit and its sealed panes out of use and keeps them under `at_ms` (wall clock), so
+    /// that it can start over, at a lower offset too. False when there is no such unit.
+    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError>;
+
     /// The units of one monitor.
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError>;
 
