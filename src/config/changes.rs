@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Config;
 use super::entries::{self, Entry};
 use super::show::dotted;
-use super::Config;
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -97,7 +97,8 @@ impl Resolver<'_> {
         };
         let topic = typed.get_ref();
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let named = !topic.is_empty() && topic.len() <= TOPIC_LENGTH && topic != "." && topic != "..";
+        let named =
+            !topic.is_empty() && topic.len() <= TOPIC_LENGTH && topic != "." && topic != "..";
         if !named || !topic.chars().all(legal) {
             self.faults.add(
                 typed.span(),
@@ -213,9 +214,11 @@ impl Resolver<'_> {
     }
 
     fn smoothing(&mut self, raw: &RawMonitor) -> Smoothing {
-        let epsilon = self.number(&raw.epsilon, "a share between 0 and 1, neither included", |e| {
-            e > 0.0 && e < 1.0
-        });
+        let epsilon = self.number(
+            &raw.epsilon,
+            "a share between 0 and 1, neither included",
+            |e| e > 0.0 && e < 1.0,
+        );
         let kind = raw.smoothing.as_ref().map(|s| *s.get_ref());
         if let (Some(RawSmoothing::Half), Some(typed)) = (kind, &raw.epsilon) {
             self.faults.add(
@@ -293,7 +296,11 @@ impl Resolver<'_> {
             if let Err(error) = globset::Glob::new(glob.get_ref()) {
                 self.faults.add(
                     glob.span(),
-                    format!("found {:?}, which is no pattern: {}", glob.get_ref(), error.kind()),
+                    format!(
+                        "found {:?}, which is no pattern: {}",
+                        glob.get_ref(),
+                        error.kind()
+                    ),
                     "patterns are like \"dep_*\" or \"{lat,lon}\"",
                 );
             }
@@ -333,16 +340,25 @@ fn start(text: &str) -> Option<StartPosition> {
     Some(StartPosition::Ago { ms })
 }
 
-/// The slides next to `slide_ms` that would divide the size into a whole number of panes.
+/// The round slides next to `slide_ms`, shorter and longer, that divide the size.
 fn divisors(size_ms: i64, slide_ms: i64) -> String {
-    let panes = size_ms / slide_ms;
-    let whole = |n: i64| n > 0 && size_ms % n == 0;
-    let mut near: Vec<String> = [panes + 1, panes]
+    const ROUND: [&str; 20] = [
+        "100ms", "500ms", "1s", "5s", "10s", "15s", "30s", "1m", "2m", "5m", "10m", "15m", "30m",
+        "1h", "2h", "6h", "12h", "1d", "7d", "28d",
+    ];
+    let round = ROUND.map(|text| durations::parse(text).unwrap_or(1));
+    let fits = |ms: &i64| size_ms % ms == 0;
+    let shorter = round
         .into_iter()
-        .filter(|&n| whole(n))
-        .map(|n| durations::show(size_ms / n))
+        .rev()
+        .filter(|ms| *ms < slide_ms)
+        .find(fits);
+    let longer = round.into_iter().filter(|ms| *ms > slide_ms).find(fits);
+    let near: Vec<_> = shorter
+        .into_iter()
+        .chain(longer)
+        .map(durations::show)
         .collect();
-    near.dedup();
     match near.as_slice() {
         [] => "choose a slide that goes into the size a whole number of times".to_owned(),
         slides => format!("a slide of {} would", slides.join(" or ")),

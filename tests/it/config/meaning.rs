@@ -14,7 +14,7 @@ const DAY: i64 = 1_440 * MINUTE;
 #[test]
 fn the_least_configuration_has_the_stated_defaults() {
     let config = parse(MINIMAL).unwrap();
-    insta::assert_snapshot!(config.to_toml());
+    snapshot!(config.to_toml());
 }
 
 #[test]
@@ -68,7 +68,11 @@ buckets = 4
     assert_eq!(timestamp.unit, Some(TimeUnit::Microseconds));
     assert_eq!(
         monitor.filters[1].test,
-        FilterTest::In(vec![Scalar::Number(1.0), Scalar::Number(2.5), Scalar::Boolean(true)])
+        FilterTest::In(vec![
+            Scalar::Number(1.0),
+            Scalar::Number(2.5),
+            Scalar::Boolean(true)
+        ])
     );
     assert_eq!(monitor.filters[2].test, FilterTest::Exists(false));
     assert_eq!(monitor.panes.max_future_skew_ms, MINUTE);
@@ -78,7 +82,12 @@ buckets = 4
     assert_eq!(monitor.missing, MissingRule::Bucket);
     assert_eq!(monitor.incidents.alert_on, DriftStatus::PossibleDrift);
     assert_eq!(monitor.incidents.invalid_above, 0.0);
-    assert_eq!(monitor.start, StartPosition::At { ms: 1_769_817_600_000 });
+    assert_eq!(
+        monitor.start,
+        StartPosition::At {
+            ms: 1_769_817_600_000
+        }
+    );
     assert_eq!(monitor.on_log_change, OnLogChange::Reset);
     let names: Vec<_> = monitor.features.iter().map(|f| f.name.as_str()).collect();
     assert_eq!(names, ["plain", "price", "carrier", "distance"]);
@@ -135,7 +144,10 @@ fn lateness_is_the_slide_but_at_most_five_minutes() {
 #[test]
 fn an_offset_counts_modulo_the_slide() {
     let offset = |offset: &str| {
-        let text = MINIMAL.replace("slide = \"1d\"", &format!("slide = \"1d\", offset = \"{offset}\""));
+        let text = MINIMAL.replace(
+            "slide = \"1d\"",
+            &format!("slide = \"1d\", offset = \"{offset}\""),
+        );
         parse(&text).unwrap().monitors[0].panes.offset_ms
     };
     assert_eq!(offset("5h"), 300 * MINUTE);
@@ -146,7 +158,10 @@ fn an_offset_counts_modulo_the_slide() {
 #[test]
 fn paths_are_relative_to_the_file() {
     let config = parse(&monitor("[csv]\npath = \"psi.csv\"")).unwrap();
-    assert_eq!(config.monitors[0].reference, Path::new("etc/reference.parquet"));
+    assert_eq!(
+        config.monitors[0].reference,
+        Path::new("etc/reference.parquet")
+    );
     assert_eq!(config.csv.unwrap().path, Path::new("etc/psi.csv"));
     assert_eq!(config.state.dir, Path::new("etc/psiren-state"));
 }
