@@ -4,6 +4,7 @@ pub mod event;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod monitor;
 pub mod reference;
 pub mod sink;
 pub mod source;

@@ -5,6 +5,8 @@
 //! Counts form a group under addition, so adding a pane to a window and subtracting it later is
 //! exact in any order.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::feature::Found;
@@ -52,6 +54,12 @@ impl Layout {
     #[must_use]
     pub fn cells(&self) -> usize {
         self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// The cells of a feature: its buckets, then unseen, missing and invalid.
+    #[must_use]
+    pub fn span(&self, feature: usize) -> Range<usize> {
+        self.starts[feature]..self.starts[feature + 1]
     }
 
     fn extra(&self, feature: usize) -> usize {

@@ -1,7 +1,30 @@
 //! One event's bytes → the cells its values count in, and its event time.
 //!
 //! Pure: no I/O and no clock. What is looked at is fixed by an [`EventSchema`]; everything else in
-//! an event is skipped.
+//! an event is skipped. What an event means, decided here once for every source:
+//!
+//! - A path leads through objects by key and through lists by index (`items.0.price`). Absent or
+//!   null anywhere on the way is missing. A scalar where an object or list should be, or a list
+//!   where a key is asked for, is invalid as what was found.
+//! - A numeric feature takes JSON numbers only. A categorical one takes strings, booleans and
+//!   integers by their text; a number with a fraction or exponent, or beyond 64 bits, is invalid.
+//! - Of a repeated key the last occurrence counts, with all that is under it.
+//! - `NaN`, `Infinity`, `-Infinity` and numbers beyond `f64` (`1e999`) are missing; JSON that has
+//!   any other fault is an invalid record, whatever the filters say. `1e-400` is 0.
+//! - Skipped values are checked for structure only: neither their depth, nor their surrogates, nor
+//!   the size of their numbers is looked at. UTF-8 is checked in the whole payload. A value that
+//!   is looked at may lie up to 127 levels deep.
+//! - Filters come before the timestamp: a filtered record is never invalid for its event time.
+
+mod extract;
+mod intake;
+mod lenient;
+mod timestamp;
+mod trie;
+
+pub use extract::{Extractor, Position, Rejected};
+pub use intake::{Json, cell, event_time, passes};
+pub use timestamp::TimeReader;
 
 use crate::config::{Filter, TimestampField};
 use crate::drift::{Binning, Cell};

@@ -1,4 +1,15 @@
 //! Where records come from: Kafka partitions, or a file.
+//!
+//! A source tells the owner of the state what it may read ([`SourceEvent`]) and hands over records
+//! ([`Source::drain`]). The process assigns every partition to itself today; a consumer group would
+//! send the same events.
+
+pub mod client;
+pub mod control;
+pub mod file;
+pub mod kafka;
+
+use std::time::Duration;
 
 /// One record as the consuming loop sees it. Borrows the client's buffer.
 #[derive(Debug, Clone, Copy)]
@@ -11,4 +22,72 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// `None`: a tombstone.
     pub payload: Option<&'a [u8]>,
+}
+
+impl Record<'_> {
+    /// A hash of key and payload, to recognise the record when it is read again.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let part = |bytes: Option<&[u8]>| u64::from(bytes.map_or(0, crc32fast::hash));
+        part(self.key) << 32 | part(self.payload)
+    }
+}
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    pub topic: String,
+    pub partition: i32,
+}
+
+impl std::fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// What the owner of the state may read. `T` is what it needs to begin: restored state.
+#[derive(Debug)]
+pub enum SourceEvent<T> {
+    /// These partitions are ours; read each from `T`'s offset.
+    Assigned(Vec<T>),
+    /// They go to somebody else: make their state durable, then stop.
+    Revoked(Vec<TopicPartition>),
+    /// They are already somebody else's: forget them.
+    Lost(Vec<TopicPartition>),
+}
+
+/// Hands over the records of the assigned partitions, in offset order per partition.
+pub trait Source: Send {
+    /// Starts to read `partition` at `offset`, beside what is read already.
+    fn assign(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError>;
+
+    fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
+
+    /// Waits up to `wait` for a first record, then hands over what is there, `most` at the most,
+    /// and says how many that were.
+    fn drain(
+        &mut self,
+        wait: Duration,
+        most: usize,
+        each: &mut dyn FnMut(&Record<'_>),
+    ) -> Result<usize, SourceError>;
+
+    /// Offset of the next record of each assigned partition, past transaction markers; `None`
+    /// before the first one was handed over.
+    fn position(&self, partition: &TopicPartition) -> Option<i64>;
+}
+
+/// Why a source could not hand over records.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// An offset to read is no longer, or not yet, in the log; the client does not say where.
+    #[error("an offset to read is outside the log")]
+    OutOfRange,
+    /// It goes on by itself.
+    #[error("{0}")]
+    Transient(String),
+    /// It does not: authorisation, a wrong setting.
+    #[error("{0}")]
+    Refused(String),
 }

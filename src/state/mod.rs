@@ -3,6 +3,13 @@
 //! State at offset X is a pure function of (configuration, reference, log prefix up to X), so a
 //! unit is written as one record that holds counts and offset together; they cannot disagree.
 
+pub mod codec;
+#[cfg(test)]
+mod fixtures;
+pub mod identity;
+pub mod local;
+pub mod reset;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::drift::{
     DriftReport, IncidentBook, IncidentChange, OpenIncident, Pane, PaneId, SealedPane,
 };
+
+pub use identity::CountsIdentity;
 
 /// Names one unit: what one monitor has counted of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +73,7 @@ pub trait StateStore: Send + Sync {
 
 /// Where a monitor's evaluator stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EvaluatorState {
     /// The end of the last closed window, as the pane that starts there.
     pub closed_through: Option<PaneId>,

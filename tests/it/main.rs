@@ -1,3 +1,6 @@
-//! Tests of the whole crate that need no broker.
+//! Everything that needs no broker.
 
 mod config;
+mod metrics;
+mod reference;
+mod support;

@@ -1,0 +1,120 @@
+//! What a batch of records did, added up beside the loop and handed to the metrics once per batch.
+
+use std::sync::Arc;
+
+use crate::drift::{Cell, Found};
+use crate::event::{InvalidRecord, Outcome};
+use crate::metrics::MonitorMetrics;
+use crate::monitor::Monitor;
+use crate::source::Record;
+
+/// Invalid records that are logged in each period; the rest are only counted.
+const LOGGED: u64 = 3;
+const PERIOD_MS: i64 = 10_000;
+
+pub(crate) struct Tally {
+    monitor: String,
+    outcomes: [u64; Outcome::ALL.len()],
+    invalid_records: [u64; InvalidRecord::ALL.len()],
+    /// `[feature][found]`.
+    invalid_values: Vec<[u64; Found::ALL.len()]>,
+    unseen: Vec<u64>,
+    event_times: Vec<i64>,
+    /// Invalid records since the period began.
+    logged: u64,
+    period_ms: i64,
+}
+
+impl Tally {
+    pub(crate) fn new(monitor: &Monitor) -> Self {
+        let features = monitor.definition.features.len();
+        Self {
+            monitor: monitor.definition.monitor.clone(),
+            outcomes: [0; Outcome::ALL.len()],
+            invalid_records: [0; InvalidRecord::ALL.len()],
+            invalid_values: vec![[0; Found::ALL.len()]; features],
+            unseen: vec![0; features],
+            event_times: Vec::new(),
+            logged: 0,
+            period_ms: 0,
+        }
+    }
+
+    pub(crate) fn outcome(&mut self, outcome: Outcome) {
+        self.outcomes[outcome as usize] += 1;
+    }
+
+    /// `why` holds no value of the payload.
+    pub(crate) fn invalid_record(
+        &mut self,
+        record: &Record<'_>,
+        reason: InvalidRecord,
+        why: &dyn std::fmt::Display,
+    ) {
+        self.invalid_records[reason as usize] += 1;
+        self.log(record, why);
+    }
+
+    pub(crate) fn no_timestamp(&mut self, record: &Record<'_>) {
+        let why = "the record has no timestamp; name a field of the event in `timestamp`";
+        self.invalid_record(record, InvalidRecord::TimestampMissing, &why);
+    }
+
+    fn log(&mut self, record: &Record<'_>, why: &dyn std::fmt::Display) {
+        if self.logged < LOGGED {
+            tracing::warn!(
+                monitor = self.monitor,
+                topic = record.topic,
+                partition = record.partition,
+                offset = record.offset,
+                "invalid record: {why}"
+            );
+        }
+        self.logged += 1;
+    }
+
+    pub(crate) fn counted(&mut self, event_ms: i64, cells: &[Cell]) {
+        self.event_times.push(event_ms);
+        for (feature, cell) in cells.iter().enumerate() {
+            match cell {
+                Cell::Bucket(_) | Cell::Missing => {}
+                Cell::Unseen => self.unseen[feature] += 1,
+                Cell::Invalid(found) => self.invalid_values[feature][*found as usize] += 1,
+            }
+        }
+    }
+
+    /// Hands everything over and starts again at zero.
+    pub(crate) fn flush(&mut self, metrics: &Arc<MonitorMetrics>, now_ms: i64) {
+        for (outcome, n) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
+            flush(n, |n| metrics.add_outcome(outcome, n));
+        }
+        for (reason, n) in InvalidRecord::ALL.into_iter().zip(&mut self.invalid_records) {
+            flush(n, |n| metrics.add_invalid_record(reason, n));
+        }
+        for (feature, found) in self.invalid_values.iter_mut().enumerate() {
+            for (what, n) in Found::ALL.into_iter().zip(found) {
+                flush(n, |n| metrics.add_invalid_value(feature, what, n));
+            }
+        }
+        for (feature, n) in self.unseen.iter_mut().enumerate() {
+            flush(n, |n| metrics.add_unseen(feature, n));
+        }
+        metrics.event_delays(self.event_times.drain(..).map(|t| (now_ms - t, 1)));
+        if now_ms - self.period_ms >= PERIOD_MS {
+            let more = self.logged.saturating_sub(LOGGED);
+            if more > 0 {
+                tracing::warn!(monitor = self.monitor, more, "more invalid records");
+            }
+            self.logged = 0;
+            self.period_ms = now_ms;
+        }
+    }
+}
+
+fn flush(n: &mut u64, add: impl FnOnce(u64)) {
+    let n = std::mem::take(n);
+    if n > 0 {
+        add(n);
+    }
+}

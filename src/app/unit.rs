@@ -1,0 +1,189 @@
+//! One unit: what one monitor counts of one partition. Owned by one worker, touched by nobody else.
+
+use std::time::Instant;
+
+use crate::drift::{Acceptance, PaneId, PartitionPanes, SealedPane};
+use crate::event::{Extractor, Outcome, Rejected};
+use crate::monitor::Monitor;
+use crate::source::{Record, TopicPartition};
+use crate::state::{Splice, UnitKey, UnitState};
+
+use super::tally::Tally;
+
+/// A monitor as one worker sees it: its own extractor, and counts for the metrics of a batch.
+pub(crate) struct Counter {
+    pub monitor: std::sync::Arc<Monitor>,
+    extractor: Extractor,
+    pub tally: Tally,
+}
+
+impl Counter {
+    pub(crate) fn new(monitor: std::sync::Arc<Monitor>) -> Self {
+        Self {
+            extractor: Extractor::new(&monitor.schema),
+            tally: Tally::new(&monitor),
+            monitor,
+        }
+    }
+}
+
+/// The moment a partition's event time sealed the panes before `before`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SealStamp {
+    pub before: PaneId,
+    /// When the record that sealed them was appended; `None` without a timestamp.
+    pub record_ms: Option<i64>,
+    pub seen: Instant,
+}
+
+pub(crate) struct Unit {
+    pub key: UnitKey,
+    /// Index of the monitor among the worker's counters.
+    pub monitor: usize,
+    panes: PartitionPanes,
+    next_offset: i64,
+    outcomes: [u64; Outcome::ALL.len()],
+    splice: Option<Splice>,
+    /// Sealed since the last checkpoint was handed over.
+    pub sealed: Vec<SealedPane>,
+    pub stamps: Vec<SealStamp>,
+    /// Something changed since the last checkpoint was handed over.
+    pub dirty: bool,
+    pub last_counted: Option<Instant>,
+}
+
+impl Unit {
+    pub(crate) fn restore(key: UnitKey, monitor: usize, state: UnitState) -> Self {
+        let mut outcomes = [0; Outcome::ALL.len()];
+        for (to, from) in outcomes.iter_mut().zip(&state.outcomes) {
+            *to = *from;
+        }
+        Self {
+            key,
+            monitor,
+            panes: PartitionPanes::restore(state.greatest_ms, state.open),
+            next_offset: state.next_offset,
+            outcomes,
+            splice: state.splice,
+            sealed: Vec::new(),
+            stamps: Vec::new(),
+            dirty: false,
+            last_counted: None,
+        }
+    }
+
+    pub(crate) fn partition(&self) -> TopicPartition {
+        TopicPartition {
+            topic: self.key.topic.clone(),
+            partition: self.key.partition,
+        }
+    }
+
+    /// The unit as it is made durable: counts and offset in one record.
+    pub(crate) fn state(&self) -> UnitState {
+        UnitState {
+            next_offset: self.next_offset,
+            greatest_ms: self.panes.greatest_ms(),
+            open: self.panes.open().clone(),
+            outcomes: self.outcomes.to_vec(),
+            splice: self.splice,
+        }
+    }
+
+    pub(crate) fn panes(&self) -> &PartitionPanes {
+        &self.panes
+    }
+
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    pub(crate) fn splice(&self) -> Option<Splice> {
+        self.splice
+    }
+
+    /// Takes in one record, unless it was taken in before, and says in which pane it was counted.
+    pub(crate) fn take(
+        &mut self,
+        record: &Record<'_>,
+        counter: &mut Counter,
+        seen: Instant,
+    ) -> Option<PaneId> {
+        if record.offset < self.next_offset {
+            return None;
+        }
+        let (outcome, pane) = match self.count(record, counter, seen) {
+            Ok(pane) => (Outcome::Counted, Some(pane)),
+            Err(outcome) => (outcome, None),
+        };
+        self.outcomes[outcome as usize] += 1;
+        counter.tally.outcome(outcome);
+        self.next_offset = record.offset + 1;
+        self.splice = Some(Splice {
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            hash: record.hash(),
+        });
+        self.dirty = true;
+        pane
+    }
+
+    fn count(
+        &mut self,
+        record: &Record<'_>,
+        counter: &mut Counter,
+        seen: Instant,
+    ) -> Result<PaneId, Outcome> {
+        let Counter {
+            monitor,
+            extractor,
+            tally,
+        } = counter;
+        let Some(payload) = record.payload else {
+            return Err(Outcome::Tombstone);
+        };
+        let event = match extractor.extract(payload) {
+            Ok(event) => event,
+            Err(Rejected::Filtered) => return Err(Outcome::Filtered),
+            Err(why @ Rejected::Invalid { reason, .. }) => {
+                tally.invalid_record(record, reason, &why);
+                return Err(Outcome::Invalid);
+            }
+        };
+        let Some(event_ms) = event.event_ms.or(record.timestamp_ms) else {
+            tally.no_timestamp(record);
+            return Err(Outcome::Invalid);
+        };
+        let spec = &monitor.definition.panes;
+        let before = self.panes.sealed_before(spec);
+        let accepted = self.panes.record(
+            spec,
+            &monitor.layout,
+            event_ms,
+            record.timestamp_ms,
+            record.offset,
+            event.cells,
+        );
+        match accepted {
+            Acceptance::Late => return Err(Outcome::Late),
+            Acceptance::Future => return Err(Outcome::Future),
+            Acceptance::Counted => {}
+        }
+        tally.counted(event_ms, event.cells);
+        self.last_counted = Some(seen);
+        let after = self.panes.sealed_before(spec);
+        if after != before {
+            self.stamp(after, record.timestamp_ms, seen);
+            self.sealed.extend(self.panes.take_sealed(spec));
+        }
+        Ok(spec.pane(event_ms))
+    }
+
+    fn stamp(&mut self, before: Option<PaneId>, record_ms: Option<i64>, seen: Instant) {
+        self.stamps.extend(before.map(|before| SealStamp {
+            before,
+            record_ms,
+            seen,
+        }));
+    }
+}

@@ -1,0 +1,458 @@
+//! The consuming loop: one thread owns a consumer, its partitions and all that is counted of them.
+//!
+//! No channel, lock or clock is used per record. A checkpoint is handed over and the loop goes on;
+//! one is in flight at a time, and when that one does not come back, the loop stops to take
+//! offsets rather than let sealed panes pile up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::metrics::{Metrics, MonitorMetrics, Summary};
+use crate::monitor::Monitor;
+use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
+use crate::state::UnitKey;
+
+use super::clock::now_ms;
+use super::messages::{
+    Assignment, Checkpoint, Positions, Progress, SnapshotRequest, UnitSnapshot, WorkerCommand,
+};
+use super::unit::{Counter, Unit};
+
+const BATCH: usize = 4096;
+const WAIT: Duration = Duration::from_millis(20);
+/// Sealed panes that may wait for one checkpoint before the loop stops taking offsets.
+const SEALED_WAITING: usize = 10_000;
+const LAST_CHECKPOINT: Duration = Duration::from_secs(7);
+
+/// One monitor as the workers share it.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub monitor: Arc<Monitor>,
+    pub metrics: Arc<MonitorMetrics>,
+    /// The end of the last closed window, for the count of records that come after it.
+    pub closed_through: Arc<AtomicI64>,
+}
+
+pub(crate) struct Worker<S> {
+    pub id: usize,
+    pub source: S,
+    pub watched: Vec<Watched>,
+    pub commands: Receiver<WorkerCommand>,
+    pub checkpoints: Sender<Checkpoint>,
+    pub positions: Positions,
+    pub metrics: Arc<Metrics>,
+    pub checkpoint_interval: Duration,
+    /// Told when an offset fell out of the log, so that the partitions are looked at again.
+    pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
+}
+
+struct Partition {
+    id: TopicPartition,
+    units: Vec<Unit>,
+    /// When a record last arrived, or when it was assigned.
+    arrived: Instant,
+    assigned_offset: i64,
+}
+
+struct Loop<S> {
+    worker: Worker<S>,
+    counters: Vec<Counter>,
+    partitions: Vec<Partition>,
+    in_flight: Option<Arc<Vec<(UnitKey, SealedPane)>>>,
+    /// Durable offsets to publish when the checkpoint in flight comes back.
+    durable: Vec<(TopicPartition, i64)>,
+    flushes: Vec<SnapshotRequest>,
+    checkpointed_at: Instant,
+    positioned_at: Instant,
+    processing: Summary,
+    stopping: bool,
+}
+
+impl<S: Source> Worker<S> {
+    /// Runs until told to stop; the state is durable then, or the deadline passed.
+    pub(crate) fn run(self) {
+        let counters = self
+            .watched
+            .iter()
+            .map(|w| Counter::new(Arc::clone(&w.monitor)))
+            .collect();
+        let now = Instant::now();
+        let mut this = Loop {
+            counters,
+            processing: self.metrics.record_processing(),
+            worker: self,
+            partitions: Vec::new(),
+            in_flight: None,
+            durable: Vec::new(),
+            flushes: Vec::new(),
+            checkpointed_at: now,
+            positioned_at: now,
+            stopping: false,
+        };
+        while !this.stopping {
+            this.turn();
+        }
+        this.finish();
+    }
+}
+
+impl<S: Source> Loop<S> {
+    fn turn(&mut self) {
+        self.serve_commands();
+        if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {
+            // The store is slow or full; see the checkpointer, which says so on /readyz.
+            std::thread::sleep(WAIT);
+            return;
+        }
+        let idle = match self.consume() {
+            Ok(handed) => handed < BATCH,
+            Err(error) => {
+                self.complain(&error);
+                true
+            }
+        };
+        self.publish_positions();
+        self.checkpoint_when_due(idle);
+    }
+
+    fn consume(&mut self) -> Result<usize, SourceError> {
+        let began = Instant::now();
+        let (partitions, counters) = (&mut self.partitions, &mut self.counters);
+        let closed: Vec<PaneId> = self
+            .worker
+            .watched
+            .iter()
+            .map(|w| PaneId(w.closed_through.load(Ordering::Relaxed)))
+            .collect();
+        let mut after_close = vec![0; closed.len()];
+        let mut last = 0;
+        let mut first_at = None;
+        let handed = self.worker.source.drain(WAIT, BATCH, &mut |record| {
+            let now = *first_at.get_or_insert_with(Instant::now);
+            let is = |p: &Partition| {
+                p.id.partition == record.partition && p.id.topic == record.topic
+            };
+            if !partitions.get(last).is_some_and(is) {
+                let Some(found) = partitions.iter().position(is) else {
+                    return;
+                };
+                last = found;
+            }
+            let partition = &mut partitions[last];
+            partition.arrived = now;
+            for unit in &mut partition.units {
+                let counted = unit.take(record, &mut counters[unit.monitor], now);
+                if counted.is_some_and(|pane| pane < closed[unit.monitor]) {
+                    after_close[unit.monitor] += 1;
+                }
+            }
+        });
+        let handed_over = *handed.as_ref().unwrap_or(&0);
+        if let Some(first_at) = first_at {
+            let spent = first_at.max(began).elapsed();
+            self.processed(handed_over, spent);
+            let now = now_ms();
+            for ((counter, watched), after) in
+                self.counters.iter_mut().zip(&self.worker.watched).zip(after_close)
+            {
+                counter.tally.flush(&watched.metrics, now);
+                watched.metrics.add_after_close(after);
+            }
+        }
+        handed
+    }
+
+    /// Spreads the time of a batch evenly over its records: a clock reading per record would cost
+    /// more than some of them.
+    fn processed(&self, records: usize, spent: Duration) {
+        if records > 0 {
+            let each = spent / u32::try_from(records).unwrap_or(u32::MAX);
+            self.processing.record_many([(each, records as u64)]);
+        }
+    }
+
+    fn complain(&mut self, error: &SourceError) {
+        match error {
+            SourceError::OutOfRange => {
+                tracing::error!("{error}: looking at the start and end of each partition again");
+                let all = self.partitions.iter().map(|p| p.id.clone()).collect();
+                (self.worker.out_of_range)(all);
+            }
+            SourceError::Transient(_) => tracing::warn!("{error}; going on"),
+            SourceError::Refused(_) => tracing::error!("{error}"),
+        }
+    }
+
+    fn serve_commands(&mut self) {
+        loop {
+            match self.worker.commands.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, command: WorkerCommand) {
+        match command {
+            WorkerCommand::Source(SourceEvent::Assigned(assignments)) => {
+                for assignment in assignments {
+                    self.begin(assignment);
+                }
+            }
+            WorkerCommand::Source(SourceEvent::Revoked(gone) | SourceEvent::Lost(gone)) => {
+                for partition in gone {
+                    self.end(&partition);
+                }
+            }
+            WorkerCommand::Snapshot(request) if request.durable => self.flushes.push(request),
+            WorkerCommand::Snapshot(request) => {
+                let units = self.snapshot(&request.monitor);
+                // An evaluator that no longer waits needs no answer.
+                let _ = request.reply.send(units);
+            }
+            WorkerCommand::Checkpointed => self.checkpointed(),
+            WorkerCommand::Stop => self.stopping = true,
+        }
+    }
+
+    fn begin(&mut self, assignment: Assignment) {
+        let Assignment {
+            partition,
+            offset,
+            units,
+        } = assignment;
+        self.end(&partition);
+        if let Err(error) = self.worker.source.assign(&partition, offset) {
+            tracing::error!(%partition, offset, "cannot be assigned: {error}");
+            return;
+        }
+        let index = |name: &str| {
+            let named = |w: &Watched| w.monitor.definition.monitor == name;
+            self.worker.watched.iter().position(named)
+        };
+        let units = units
+            .into_iter()
+            .filter_map(|(key, state)| Some(Unit::restore(key.clone(), index(&key.monitor)?, state)))
+            .collect();
+        self.worker.positions.update(&partition, |p| {
+            p.next = offset;
+            p.durable = offset;
+        });
+        self.partitions.push(Partition {
+            id: partition,
+            units,
+            arrived: Instant::now(),
+            assigned_offset: offset,
+        });
+    }
+
+    fn end(&mut self, partition: &TopicPartition) {
+        let before = self.partitions.len();
+        self.partitions.retain(|p| p.id != *partition);
+        if self.partitions.len() < before
+            && let Err(error) = self.worker.source.unassign(partition)
+        {
+            tracing::warn!(%partition, "cannot be unassigned: {error}");
+        }
+    }
+
+    fn publish_positions(&mut self) {
+        if self.positioned_at.elapsed() < Duration::from_millis(200) {
+            return;
+        }
+        self.positioned_at = Instant::now();
+        for partition in &self.partitions {
+            let next = self.position(partition);
+            self.worker.positions.update(&partition.id, |p| p.next = next);
+        }
+        for partition in &self.partitions {
+            for unit in &partition.units {
+                if let Some(ms) = unit.panes().greatest_ms() {
+                    let watched = &self.worker.watched[unit.monitor];
+                    let UnitKey { monitor: _, topic, partition } = &unit.key;
+                    let name = &watched.monitor.definition.monitor;
+                    self.worker.metrics.watermark(name, topic, *partition, ms);
+                }
+            }
+        }
+    }
+
+    fn position(&self, partition: &Partition) -> i64 {
+        self.worker
+            .source
+            .position(&partition.id)
+            .unwrap_or(0)
+            .max(partition.assigned_offset)
+    }
+
+    fn snapshot(&self, monitor: &str) -> Vec<UnitSnapshot> {
+        let mut snapshots = Vec::new();
+        for partition in &self.partitions {
+            for unit in partition.units.iter().filter(|u| u.key.monitor == monitor) {
+                snapshots.push(UnitSnapshot {
+                    partition: unit.key.partition,
+                    panes: self.panes_of(unit),
+                    position: self.position(partition),
+                    next_offset: unit.next_offset(),
+                    last_counted: unit.last_counted,
+                });
+            }
+        }
+        snapshots
+    }
+
+    fn panes_of(&self, unit: &Unit) -> Vec<(PaneId, PaneCounts)> {
+        let in_flight = self.in_flight.iter().flat_map(|sealed| sealed.iter());
+        let in_flight = in_flight.filter(|(key, _)| *key == unit.key).map(|(_, s)| s);
+        let sealed = in_flight.chain(&unit.sealed);
+        let open = unit.panes().open().iter();
+        sealed
+            .map(|s| (s.id, s.pane.counts.clone()))
+            .chain(open.map(|(id, pane)| (*id, pane.counts.clone())))
+            .collect()
+    }
+
+    fn sealed_waiting(&self) -> usize {
+        let units = self.partitions.iter().flat_map(|p| &p.units);
+        units.map(|u| u.sealed.len()).sum()
+    }
+
+    /// A checkpoint is due when its interval has passed, when somebody waits for durable counts,
+    /// and, once there is nothing more to read, as soon as a pane is sealed.
+    fn checkpoint_when_due(&mut self, idle: bool) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        let sealed = self.sealed_waiting();
+        let due = !self.flushes.is_empty()
+            || (idle && sealed > 0)
+            || sealed >= SEALED_WAITING / 4
+            || self.checkpointed_at.elapsed() >= self.worker.checkpoint_interval;
+        if due {
+            self.checkpoint();
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        self.checkpointed_at = Instant::now();
+        let mut sealed = Vec::new();
+        let mut units = Vec::new();
+        let mut progress = Vec::new();
+        self.durable.clear();
+        for partition in &mut self.partitions {
+            let durable = partition.units.iter().map(Unit::next_offset).min();
+            self.durable
+                .extend(durable.map(|offset| (partition.id.clone(), offset)));
+            for unit in partition.units.iter_mut().filter(|u| u.dirty) {
+                let watched = &self.worker.watched[unit.monitor];
+                progress.push(progress_of(unit, &watched.monitor, partition.arrived));
+                units.push((unit.key.clone(), unit.state()));
+                let taken = std::mem::take(&mut unit.sealed);
+                sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
+                unit.dirty = false;
+            }
+        }
+        if units.is_empty() && self.flushes.is_empty() {
+            return;
+        }
+        let sealed = Arc::new(sealed);
+        self.in_flight = Some(Arc::clone(&sealed));
+        let snapshots: Vec<(oneshot::Sender<_>, _)> = std::mem::take(&mut self.flushes)
+            .into_iter()
+            .map(|request| {
+                let units = self.snapshot(&request.monitor);
+                (request.reply, units)
+            })
+            .collect();
+        let checkpoint = Checkpoint {
+            worker: self.worker.id,
+            sealed,
+            units,
+            progress,
+            snapshots,
+        };
+        if self.worker.checkpoints.send(checkpoint).is_err() {
+            self.stopping = true;
+        }
+    }
+
+    fn checkpointed(&mut self) {
+        self.in_flight = None;
+        for (partition, offset) in self.durable.drain(..) {
+            self.worker.positions.update(&partition, |p| p.durable = offset);
+        }
+    }
+
+    /// Makes everything durable and lets the consumer go, on a thread of its own because that can
+    /// hang with a dead broker (rust-rdkafka #509).
+    fn finish(mut self) {
+        let deadline = Instant::now() + LAST_CHECKPOINT;
+        self.await_checkpoint(deadline);
+        if self.in_flight.is_none() {
+            self.checkpoint();
+            self.await_checkpoint(deadline);
+        }
+        if self.in_flight.is_some() {
+            tracing::error!("stopped before the last checkpoint was durable; the next start reads those records again");
+        }
+        let source = self.worker.source;
+        std::thread::spawn(move || drop(source));
+    }
+
+    fn await_checkpoint(&mut self, deadline: Instant) {
+        while self.in_flight.is_some() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.worker.commands.recv_timeout(left) {
+                Ok(WorkerCommand::Checkpointed) => self.checkpointed(),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn progress_of(unit: &mut Unit, monitor: &Monitor, arrived: Instant) -> Progress {
+    let open = unit.panes().open();
+    Progress {
+        first_open: open.keys().next().copied(),
+        last_open: open.keys().next_back().copied(),
+        sealed: unit.sealed.clone(),
+        sealed_before: unit.panes().sealed_before(&monitor.definition.panes),
+        greatest_ms: unit.panes().greatest_ms(),
+        newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
+        stamps: std::mem::take(&mut unit.stamps),
+        arrived,
+        key: unit.key.clone(),
+    }
+}
+
+/// The progress a stored unit stands at, before anything new is read.
+pub(crate) fn restored_progress(
+    key: &UnitKey,
+    state: &crate::state::UnitState,
+    monitor: &Monitor,
+) -> Progress {
+    let panes = &monitor.definition.panes;
+    let open: &BTreeMap<PaneId, _> = &state.open;
+    Progress {
+        key: key.clone(),
+        sealed: Vec::new(),
+        sealed_before: state.greatest_ms.map(|t| panes.sealed_before(t)),
+        greatest_ms: state.greatest_ms,
+        first_open: open.keys().next().copied(),
+        last_open: open.keys().next_back().copied(),
+        newest_record_ms: state.splice.and_then(|s| s.timestamp_ms),
+        stamps: Vec::new(),
+        arrived: Instant::now(),
+    }
+}

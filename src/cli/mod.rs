@@ -1,0 +1,117 @@
+//! The command line: one file per command, exit codes in one place.
+//!
+//! 0 ok · 1 the surroundings failed (broker, port, disk) · 2 usage · 3 `--fail-on` reached · 78 the
+//! configuration or a file it names.
+
+pub mod check;
+pub mod demo;
+pub mod health;
+pub mod produce;
+pub mod reference;
+pub mod run;
+pub mod trigger;
+pub mod validate;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::ConfigError;
+use crate::monitor::MonitorError;
+use crate::reference::ReferenceError;
+use crate::state::StateError;
+
+/// The surroundings failed.
+pub const SURROUNDINGS: u8 = 1;
+/// The command line makes no sense.
+pub const USAGE: u8 = 2;
+/// `--fail-on` was reached.
+pub const DRIFTED: u8 = 3;
+/// The configuration, or a file it names, cannot be used (`EX_CONFIG`).
+pub const CONFIG: u8 = 78;
+
+/// The drift alarm beside a Kafka topic: PSI against a reference, counted exactly once, in sliding
+/// windows.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with `psiren demo`; it needs neither Kafka nor Docker.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything in one process: an embedded broker, real data, the page
+    Demo(demo::DemoArgs),
+    /// Watch Kafka topics as the configuration says
+    Run(run::RunArgs),
+    /// Compute PSI over a file with the same engine
+    Check(check::CheckArgs),
+    /// Build a reference profile, or look into one
+    Reference(reference::ReferenceArgs),
+    /// Put the rows of a file on a topic
+    Produce(produce::ProduceArgs),
+    /// Say everything `run` would refuse, without running
+    Validate(validate::ValidateArgs),
+    /// Ask a running psiren to evaluate now
+    Trigger(trigger::TriggerArgs),
+    /// Ask a running psiren whether it is ready
+    Health(health::HealthArgs),
+    /// Print a completion script for a shell
+    Completions {
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Runs the command and says how it went.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Reference(args) => reference::run(args),
+        Command::Produce(args) => produce::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Trigger(args) => trigger::run(args),
+        Command::Health(args) => health::run(args),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man(),
+    };
+    done.unwrap_or_else(|error| {
+        anstream::eprintln!("error: {error:#}");
+        ExitCode::from(exit_code(&error))
+    })
+}
+
+/// The exit code an error stands for.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let is_config = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<ConfigError>()
+            || cause.is::<MonitorError>()
+            || cause.is::<ReferenceError>()
+            || matches!(
+                cause.downcast_ref::<StateError>(),
+                Some(StateError::OtherCounts { .. } | StateError::Newer { .. })
+            )
+    };
+    if error.chain().any(is_config) {
+        CONFIG
+    } else {
+        SURROUNDINGS
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(shell, &mut Cli::command(), "psiren", &mut std::io::stdout());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man() -> anyhow::Result<ExitCode> {
+    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,171 @@
+//! The extractor: one pass over the bytes of an event.
+//!
+//! simdutf8, then serde_json driven along the trie of configured paths. Nothing is allocated per
+//! event once the key order is known, escaped strings and skipped nested values aside (serde_json
+//! keeps a scratch buffer for these).
+
+use std::fmt;
+
+use serde::de::DeserializeSeed;
+
+use super::intake::Intake;
+use super::trie::{Node, Visit};
+use super::{EventSchema, Extracted, InvalidRecord, lenient};
+
+/// Extracts what an [`EventSchema`] names from one event after the other.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    root: Node,
+    intake: Intake,
+    timestamped: bool,
+    /// The payload as the lenient second reading sees it.
+    lenient: String,
+}
+
+/// Why a record is not counted. Its text never holds a value of the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    #[error("it does not pass a `where` filter")]
+    Filtered,
+    #[error("{}{}", words(*.reason), At(*.position))]
+    Invalid {
+        reason: InvalidRecord,
+        /// Where the JSON is broken or the UTF-8 ends.
+        position: Option<Position>,
+    },
+}
+
+/// A place in a payload: line and column count from 1, the column in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Extractor {
+    #[must_use]
+    pub fn new(schema: &EventSchema) -> Self {
+        let mut root = Node::default();
+        for (i, feature) in schema.features.iter().enumerate() {
+            root.insert(&feature.path, &|targets| targets.features.push(i));
+        }
+        for (i, filter) in schema.filters.iter().enumerate() {
+            root.insert(&filter.path, &|targets| targets.filters.push(i));
+        }
+        if let Some(timestamp) = &schema.timestamp {
+            root.insert(&timestamp.path, &|targets| targets.timestamp = true);
+        }
+        root.finish();
+        Self {
+            root,
+            intake: Intake::new(schema),
+            timestamped: schema.timestamp.is_some(),
+            lenient: String::new(),
+        }
+    }
+
+    /// Reads one event.
+    ///
+    /// # Errors
+    /// [`Rejected`] when the record is not to be counted.
+    pub fn extract(&mut self, payload: &[u8]) -> Result<Extracted<'_>, Rejected> {
+        let text = simdutf8::basic::from_utf8(payload).map_err(|_| not_utf8(payload))?;
+        if !self.read(text)? {
+            return Err(invalid(InvalidRecord::NotAnObject));
+        }
+        if !self.intake.passed() {
+            return Err(Rejected::Filtered);
+        }
+        let event_ms = match self.timestamped {
+            true => Some(self.intake.time.map_err(invalid)?),
+            false => None,
+        };
+        Ok(Extracted {
+            cells: &self.intake.cells,
+            event_ms,
+        })
+    }
+
+    /// Whether `text` is an object; once more, leniently, when it is no JSON.
+    fn read(&mut self, text: &str) -> Result<bool, Rejected> {
+        let strict = visit(&mut self.root, &mut self.intake, text);
+        strict.or_else(|error| {
+            if lenient::replace(text, &mut self.lenient)
+                && let Ok(object) = visit(&mut self.root, &mut self.intake, &self.lenient)
+            {
+                return Ok(object);
+            }
+            Err(Rejected::Invalid {
+                reason: InvalidRecord::Json,
+                position: Some(Position {
+                    line: error.line(),
+                    column: error.column(),
+                }),
+            })
+        })
+    }
+}
+
+fn visit(root: &mut Node, intake: &mut Intake, text: &str) -> serde_json::Result<bool> {
+    intake.clear();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let visit = Visit { node: root, intake };
+    let object = visit.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(object)
+}
+
+fn invalid(reason: InvalidRecord) -> Rejected {
+    Rejected::Invalid {
+        reason,
+        position: None,
+    }
+}
+
+fn not_utf8(payload: &[u8]) -> Rejected {
+    let valid = match std::str::from_utf8(payload) {
+        Ok(_) => payload,
+        Err(error) => &payload[..error.valid_up_to()],
+    };
+    let line_start = valid.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    Rejected::Invalid {
+        reason: InvalidRecord::Utf8,
+        position: Some(Position {
+            line: valid.iter().filter(|b| **b == b'\n').count() + 1,
+            column: valid.len() - line_start + 1,
+        }),
+    }
+}
+
+fn words(reason: InvalidRecord) -> &'static str {
+    match reason {
+        InvalidRecord::Json => "not JSON",
+        InvalidRecord::Utf8 => "not UTF-8",
+        InvalidRecord::NotAnObject => "not a JSON object",
+        InvalidRecord::TimestampMissing => "the timestamp field is absent or null",
+        InvalidRecord::TimestampFormat => {
+            "the timestamp is neither an epoch number nor RFC 3339 text such as 2024-05-01T12:00:00Z"
+        }
+        InvalidRecord::TimestampOffset => {
+            "the timestamp text has no offset from UTC: set `timezone` for the timestamp field"
+        }
+        InvalidRecord::TimestampRange => {
+            "the timestamp is before 1990 or after 2200: set its `unit` if that is not what was meant"
+        }
+    }
+}
+
+/// ` at line 1 column 7`, or nothing.
+struct At(Option<Position>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(Position { line, column }) => write!(f, " at line {line} column {column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,0 @@
-//! Every metric, declared once.
-
-/// All metrics of the program.
-#[derive(Debug, Default)]
-pub struct Metrics {}

@@ -1,0 +1,441 @@
+//! Which columns are watched.
+//!
+//! Every column is, except the monitor's timestamp, times, nested and binary columns, and (decided
+//! once its values are known, see [`identifier_reason`]) those that look like identifiers. A column
+//! named by a feature or, letter for letter, by `include` is watched in any case. The strongest
+//! statement wins: a feature, `exclude` letter for letter, `include` letter for letter, a pattern of
+//! `exclude`, a pattern of `include`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use globset::{Glob, GlobMatcher};
+
+use super::LoadOptions;
+use super::error::ReferenceError;
+use super::parquet::{Column, ColumnClass, Values};
+use super::profile::LeftOut;
+use crate::config::FeatureConfig;
+
+/// One feature to build: its settings and where its column is.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Index into the columns the plan was made for.
+    pub column: usize,
+    pub feature: FeatureConfig,
+    /// Somebody named it, so it is watched whatever it looks like.
+    pub named: bool,
+}
+
+/// What is built, in the order of the columns, and what is not.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub wanted: Vec<Wanted>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Chooses among `columns` of the file at `path`.
+///
+/// # Errors
+/// A feature or `include` names a column that does not exist; a pattern is no glob.
+pub fn plan(
+    path: &Path,
+    columns: &[Column],
+    options: &LoadOptions,
+) -> Result<Plan, ReferenceError> {
+    let chooser = Chooser::new(options)?;
+    check_names(path, columns, options)?;
+    let mut plan = Plan::default();
+    for (i, column) in columns.iter().enumerate() {
+        let features: Vec<&FeatureConfig> = options
+            .features
+            .iter()
+            .filter(|f| column_of(f) == column.name)
+            .collect();
+        if columns[..i].iter().any(|c| c.name == column.name) {
+            plan.leave_out(column, "a column of this name came before it".to_owned());
+        } else if !features.is_empty() {
+            let named = features.into_iter().map(|f| Wanted {
+                column: i,
+                feature: f.clone(),
+                named: true,
+            });
+            plan.wanted.extend(named);
+        } else {
+            match chooser.choose(column) {
+                Ok(named) => plan.wanted.push(Wanted {
+                    column: i,
+                    feature: FeatureConfig {
+                        name: column.name.clone(),
+                        ..FeatureConfig::default()
+                    },
+                    named,
+                }),
+                Err(reason) => plan.leave_out(column, reason),
+            }
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn leave_out(&mut self, column: &Column, reason: String) {
+        self.left_out.push(LeftOut {
+            column: column.name.clone(),
+            reason,
+        });
+    }
+}
+
+/// The reference's column of a feature.
+#[must_use]
+pub fn column_of(feature: &FeatureConfig) -> &str {
+    feature.column.as_deref().unwrap_or(&feature.name)
+}
+
+fn check_names(
+    path: &Path,
+    columns: &[Column],
+    options: &LoadOptions,
+) -> Result<(), ReferenceError> {
+    let exists = |name: &str| columns.iter().any(|c| c.name == name);
+    let unknown = |name: &str, wanted_by: String| {
+        let names = columns.iter().map(|c| c.name.clone()).collect();
+        Err(ReferenceError::unknown_column(path, name, wanted_by, names))
+    };
+    for feature in &options.features {
+        if !exists(column_of(feature)) {
+            return unknown(column_of(feature), format!("feature {:?}", feature.name));
+        }
+    }
+    for pattern in &options.include {
+        if !is_pattern(pattern) && !exists(pattern) {
+            return unknown(pattern, "include".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '\\'])
+}
+
+struct Chooser<'a> {
+    options: &'a LoadOptions,
+    include: Vec<GlobMatcher>,
+    exclude: Vec<GlobMatcher>,
+}
+
+impl<'a> Chooser<'a> {
+    fn new(options: &'a LoadOptions) -> Result<Self, ReferenceError> {
+        Ok(Self {
+            options,
+            include: globs("include", &options.include)?,
+            exclude: globs("exclude", &options.exclude)?,
+        })
+    }
+
+    /// Whether the column was named, or why it is left out.
+    fn choose(&self, column: &Column) -> Result<bool, String> {
+        let name = &column.name;
+        let Self {
+            options,
+            include,
+            exclude,
+        } = self;
+        if options.exclude.contains(name) {
+            return Err("excluded by name".to_owned());
+        }
+        if options.include.contains(name) {
+            return Ok(true);
+        }
+        if let Some(glob) = exclude.iter().find(|g| g.is_match(name)) {
+            return Err(format!("excluded by {:?}", glob.glob().glob()));
+        }
+        if !include.is_empty() && !include.iter().any(|g| g.is_match(name)) {
+            return Err("no pattern of include matches it".to_owned());
+        }
+        if options.timestamp_column.as_ref() == Some(name) {
+            return Err("it is the events' timestamp".to_owned());
+        }
+        match unwatchable(column) {
+            Some(reason) => Err(reason),
+            None => Ok(false),
+        }
+    }
+}
+
+fn globs(option: &'static str, patterns: &[String]) -> Result<Vec<GlobMatcher>, ReferenceError> {
+    let compile = |pattern: &String| {
+        Glob::new(pattern)
+            .map(|glob| glob.compile_matcher())
+            .map_err(|e| ReferenceError::Pattern {
+                option,
+                pattern: pattern.clone(),
+                what: e.kind().to_string(),
+            })
+    };
+    patterns.iter().map(compile).collect()
+}
+
+/// Why the values of a column of this type cannot be compared, whoever asks for it.
+#[must_use]
+pub fn unwatchable(column: &Column) -> Option<String> {
+    let data_type = &column.data_type;
+    match column.class {
+        ColumnClass::Time => Some(format!(
+            "it is a time ({data_type}), which always moves on; store what matters about it, such \
+             as the hour, as a number"
+        )),
+        ColumnClass::Nested => Some(format!(
+            "it is nested ({data_type}); write its parts as columns of their own"
+        )),
+        ColumnClass::Null => Some("it has no type and no values".to_owned()),
+        ColumnClass::Other => Some(format!(
+            "its type is {data_type}; only numbers, strings and booleans are compared"
+        )),
+        _ => None,
+    }
+}
+
+/// Fewer values than this show nothing about being different from each other.
+const FEW_VALUES: usize = 20;
+
+/// Why a column looks like an identifier or a time, which no model learns from; `None` when it
+/// does not. `integer`: the column's type is a whole number.
+///
+/// - Text: more than half of the values differ and there are more of them than `max_categories`,
+///   or all (20 or more) differ; or all of them are dates or times.
+/// - Integers: in row order each is greater than the one before (20 or more); or the name ends
+///   like an identifier's and more than half of the values differ; or the name is that of a time
+///   and all values are epoch times between 1990 and 2200.
+#[must_use]
+pub fn identifier_reason(
+    name: &str,
+    values: &Values,
+    integer: bool,
+    max_categories: usize,
+) -> Option<String> {
+    match values {
+        Values::Texts(texts) => text_reason(texts, max_categories),
+        Values::Numbers(numbers) if integer => integer_reason(name, numbers),
+        Values::Numbers(_) => None,
+    }
+}
+
+fn text_reason(texts: &HashMap<String, u64>, max_categories: usize) -> Option<String> {
+    let total: u64 = texts.values().sum();
+    let distinct = texts.len();
+    if distinct > 0 && texts.keys().take(1000).all(|text| is_time(text)) {
+        return Some("its text is dates or times".to_owned());
+    }
+    let mostly_different = distinct > max_categories && distinct as u64 * 2 > total;
+    let all_different = distinct >= FEW_VALUES && distinct as u64 == total;
+    (mostly_different || all_different).then(|| {
+        format!("it looks like an identifier: {distinct} different texts among {total} values")
+    })
+}
+
+fn is_time(text: &str) -> bool {
+    text.contains(['-', ':'])
+        && (text.parse::<jiff::Timestamp>().is_ok()
+            || text.parse::<jiff::civil::DateTime>().is_ok()
+            || text.parse::<jiff::civil::Time>().is_ok())
+}
+
+fn integer_reason(name: &str, numbers: &[f64]) -> Option<String> {
+    if numbers.len() >= FEW_VALUES && numbers.windows(2).all(|w| w[0] < w[1]) {
+        return Some(
+            "it looks like a row number: each value is greater than the one before".into(),
+        );
+    }
+    if names_an_identifier(name) {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.dedup();
+        if sorted.len() * 2 > numbers.len() {
+            return Some(format!(
+                "it looks like an identifier by its name, and {} of its {} values differ",
+                sorted.len(),
+                numbers.len()
+            ));
+        }
+    }
+    let is_epoch = names_a_time(name) && numbers.iter().all(|x| is_epoch(*x));
+    is_epoch.then(|| "it looks like a time by its name and its values".to_owned())
+}
+
+/// The last word of `name`, lower case: `id` of `user_id`, `userId`, `User ID`.
+fn last_word(name: &str) -> String {
+    let trimmed = name.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let start = trimmed
+        .char_indices()
+        .rev()
+        .scan(None::<char>, |after, (i, c)| {
+            let boundary =
+                !c.is_alphanumeric() || (c.is_lowercase() && after.is_some_and(char::is_uppercase));
+            *after = Some(c);
+            Some((i + c.len_utf8(), boundary))
+        })
+        .find(|(_, boundary)| *boundary)
+        .map_or(0, |(i, _)| i);
+    trimmed[start..].to_lowercase()
+}
+
+fn names_an_identifier(name: &str) -> bool {
+    ["id", "uuid", "guid", "key", "pk", "index", "rowid"].contains(&last_word(name).as_str())
+        || name.starts_with("__index_level_")
+        || name.starts_with("Unnamed: ")
+}
+
+fn names_a_time(name: &str) -> bool {
+    [
+        "ts",
+        "time",
+        "timestamp",
+        "date",
+        "datetime",
+        "at",
+        "epoch",
+        "ms",
+    ]
+    .contains(&last_word(name).as_str())
+}
+
+fn is_epoch(x: f64) -> bool {
+    let seconds = match x {
+        x if x < 1e11 => x,
+        x if x < 1e14 => x / 1e3,
+        x if x < 1e17 => x / 1e6,
+        x => x / 1e9,
+    };
+    (631_152_000.0..7_258_118_400.0).contains(&seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, class: ColumnClass) -> Column {
+        Column {
+            name: name.into(),
+            class,
+            data_type: "t".into(),
+        }
+    }
+
+    fn watched(options: &LoadOptions) -> Vec<String> {
+        let columns = [
+            column("ts", ColumnClass::Time),
+            column("age", ColumnClass::Integer),
+            column("age_group", ColumnClass::Text),
+            column("tags", ColumnClass::Nested),
+        ];
+        let plan = plan(Path::new("r"), &columns, options).unwrap();
+        assert_eq!(plan.wanted.len() + plan.left_out.len(), columns.len());
+        plan.wanted.into_iter().map(|w| w.feature.name).collect()
+    }
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| (*s).into()).collect()
+    }
+
+    #[test]
+    fn times_and_nested_columns_are_left_out() {
+        assert_eq!(watched(&LoadOptions::default()), ["age", "age_group"]);
+    }
+
+    #[test]
+    fn an_exact_include_is_stronger_than_a_pattern_of_exclude() {
+        let mut options = LoadOptions {
+            include: strings(&["age*", "age"]),
+            exclude: strings(&["a*"]),
+            ..LoadOptions::default()
+        };
+        assert_eq!(watched(&options), ["age"]);
+        options.exclude = strings(&["age"]);
+        assert_eq!(watched(&options), ["age_group"]);
+        options.features = vec![FeatureConfig {
+            name: "age".into(),
+            ..FeatureConfig::default()
+        }];
+        assert_eq!(watched(&options), ["age", "age_group"]);
+    }
+
+    #[test]
+    fn the_timestamp_is_left_out_unless_named() {
+        let mut options = LoadOptions {
+            timestamp_column: Some("age".into()),
+            ..LoadOptions::default()
+        };
+        assert_eq!(watched(&options), ["age_group"]);
+        options.include = strings(&["age"]);
+        assert_eq!(watched(&options), ["age"]);
+    }
+
+    #[test]
+    fn a_feature_under_another_name_takes_its_columns_place() {
+        let options = LoadOptions {
+            features: vec![FeatureConfig {
+                name: "years".into(),
+                column: Some("age".into()),
+                ..FeatureConfig::default()
+            }],
+            ..LoadOptions::default()
+        };
+        assert_eq!(watched(&options), ["years", "age_group"]);
+    }
+
+    #[test]
+    fn a_column_that_does_not_exist_is_an_error() {
+        let options = LoadOptions {
+            include: strings(&["agee"]),
+            ..LoadOptions::default()
+        };
+        let error = plan(
+            Path::new("r"),
+            &[column("age", ColumnClass::Integer)],
+            &options,
+        );
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean \"age\"")
+        );
+    }
+
+    fn integers(name: &str, values: impl Iterator<Item = i32>) -> Option<String> {
+        let numbers = Values::Numbers(values.map(f64::from).collect());
+        identifier_reason(name, &numbers, true, 50)
+    }
+
+    #[test]
+    fn integers_that_count_rows_or_name_records_are_identifiers() {
+        assert!(integers("n", 0..100).is_some());
+        assert!(integers("n", (0..100).map(|i| i * 37 % 100)).is_none());
+        assert!(integers("user_id", (0..100).map(|i| i * 37 % 100)).is_some());
+        assert!(integers("VendorID", (0..100).map(|i| i % 2)).is_none());
+        assert!(integers("created_at", (0..100).map(|i| 1_400_000_000 + i % 7)).is_some());
+        assert!(integers("air_time", (0..100).map(|i| 20 + i % 7)).is_none());
+    }
+
+    #[test]
+    fn texts_that_hardly_repeat_are_identifiers() {
+        let texts = |n: usize, each| (0..n).map(|i| (format!("k{i}"), each)).collect();
+        let reason = |texts| identifier_reason("x", &Values::Texts(texts), false, 50);
+        assert!(reason(texts(30, 1)).is_some());
+        assert!(reason(texts(5, 1)).is_none());
+        assert!(reason(texts(4000, 12)).is_none());
+        let dates = (1..9).map(|d| (format!("2024-01-0{d}"), 50)).collect();
+        assert!(reason(dates).is_some());
+    }
+
+    #[test]
+    fn the_last_word_of_a_name_follows_its_writing() {
+        for name in ["user_id", "userId", "userID", "User ID", "id", "ID"] {
+            assert_eq!(last_word(name), "id", "{name}");
+        }
+        assert_eq!(last_word("paid"), "paid");
+    }
+}

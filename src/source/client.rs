@@ -1,0 +1,52 @@
+//! Configuration → librdkafka clients.
+//!
+//! Where this departs from librdkafka's own defaults: offsets are never stored or reset for us,
+//! because start offsets come from psiren's state; only committed records are read; and the fetch
+//! back-off is short, because its default of a second makes catching up several times slower.
+
+use rdkafka::ClientConfig;
+use secrecy::ExposeSecret;
+
+use crate::config::{KafkaConfig, Property};
+
+/// Settings for every client of this process.
+#[must_use]
+pub fn client_config(kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("client.id", format!("psiren-{}", kafka.instance_id))
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("allow.auto.create.topics", "false");
+    for (key, value) in &kafka.properties {
+        match value {
+            Property::Plain(value) => config.set(key, value),
+            Property::Secret(value) => config.set(key, value.expose_secret()),
+        };
+    }
+    config
+}
+
+/// Settings for a consumer that assigns its partitions by itself.
+#[must_use]
+pub fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = client_config(kafka);
+    let has = |config: &ClientConfig, key: &str| config.get(key).is_some();
+    for (key, value) in [
+        ("fetch.queue.backoff.ms", "10"),
+        ("fetch.wait.max.ms", "100"),
+        ("queued.max.messages.kbytes", "16384"),
+    ] {
+        if !has(&config, key) {
+            config.set(key, value);
+        }
+    }
+    config
+        .set("group.id", &kafka.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "false");
+    config
+}

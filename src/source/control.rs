@@ -1,0 +1,182 @@
+//! Questions to the broker that must not hold up the consuming loop: which partitions there are,
+//! where a log begins and ends, what stands at an offset, what is committed.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::TopicPartition;
+use super::client::consumer_config;
+use super::kafka::record;
+use crate::config::KafkaConfig;
+use crate::state::Splice;
+
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A client of its own; every call blocks for at most a few seconds.
+pub struct Control {
+    consumer: BaseConsumer,
+}
+
+/// First offset of a log, and the offset behind its last stable record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSpan {
+    pub start: i64,
+    pub end: i64,
+}
+
+/// An offset somebody committed under our group, and what they wrote beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub partition: TopicPartition,
+    pub metadata: String,
+}
+
+impl Control {
+    /// # Errors
+    /// When librdkafka refuses the configuration.
+    pub fn new(kafka: &KafkaConfig) -> Result<Self> {
+        let consumer = consumer_config(kafka)
+            .set("enable.partition.eof", "true")
+            .create()
+            .context("cannot create the Kafka client")?;
+        Ok(Self { consumer })
+    }
+
+    /// The partitions of a topic; `None` when there is no such topic (yet).
+    ///
+    /// # Errors
+    /// When no broker answers or the topic may not be described.
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>> {
+        use rdkafka::types::RDKafkaRespErr as Code;
+        let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error() {
+            None => {}
+            Some(
+                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+                | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+            ) => return Ok(None),
+            Some(error) => bail!(
+                "topic {topic:?} cannot be read: {}",
+                rdkafka::error::RDKafkaErrorCode::from(error)
+            ),
+        }
+        let mut partitions: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
+        partitions.sort_unstable();
+        Ok(Some(partitions).filter(|p| !p.is_empty()))
+    }
+
+    /// Where the log begins and ends now, asked of the broker; a cached figure would lie while the
+    /// broker is away.
+    ///
+    /// # Errors
+    /// When the partition's leader does not answer.
+    pub fn span(&self, partition: &TopicPartition) -> Result<LogSpan> {
+        let (start, end) = self
+            .consumer
+            .fetch_watermarks(&partition.topic, partition.partition, ANSWER)
+            .with_context(|| format!("no offsets of {partition}"))?;
+        Ok(LogSpan { start, end })
+    }
+
+    /// The offset of the first record at or after `ms`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the partition's leader does not answer.
+    pub fn offset_at(&self, partition: &TopicPartition, ms: i64) -> Result<Option<i64>> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(ms))?;
+        let found = self.consumer.offsets_for_times(list, ANSWER)?;
+        let Some(element) = found.find_partition(&partition.topic, partition.partition) else {
+            return Ok(None);
+        };
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
+    }
+
+    /// The first record at or after `offset`; `None` when the log ends before it.
+    ///
+    /// # Errors
+    /// When the record cannot be read within a few seconds.
+    pub fn read(&self, partition: &TopicPartition, offset: i64) -> Result<Option<Splice>> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(
+            &partition.topic,
+            partition.partition,
+            Offset::Offset(offset),
+        )?;
+        self.consumer.assign(&list)?;
+        let found = self.poll_one(partition);
+        self.consumer.assign(&TopicPartitionList::new())?;
+        found
+    }
+
+    fn poll_one(&self, partition: &TopicPartition) -> Result<Option<Splice>> {
+        match self.consumer.poll(ANSWER) {
+            Some(Ok(message)) => {
+                let record = record(&message);
+                Ok(Some(Splice {
+                    offset: message.offset(),
+                    timestamp_ms: record.timestamp_ms,
+                    hash: record.hash(),
+                }))
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
+            Some(Err(error)) => Err(error).with_context(|| format!("reading {partition}")),
+            None => bail!(
+                "reading {partition}: no answer within {} s",
+                ANSWER.as_secs()
+            ),
+        }
+    }
+
+    /// What is committed under our group for these partitions.
+    ///
+    /// # Errors
+    /// When the group's coordinator does not answer.
+    pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Committed>> {
+        let mut list = TopicPartitionList::new();
+        for p in partitions {
+            list.add_partition(&p.topic, p.partition);
+        }
+        let found = self.consumer.committed_offsets(list, ANSWER)?;
+        Ok(found
+            .elements()
+            .iter()
+            .map(|e| Committed {
+                partition: TopicPartition {
+                    topic: e.topic().to_owned(),
+                    partition: e.partition(),
+                },
+                metadata: e.metadata().to_owned(),
+            })
+            .filter(|c| !c.metadata.is_empty())
+            .collect())
+    }
+
+    /// Commits offsets for lag tools, with words that name this process. psiren itself never
+    /// starts from them.
+    ///
+    /// # Errors
+    /// When the group's coordinator refuses or does not answer.
+    pub fn commit(&self, offsets: &[(TopicPartition, i64)], metadata: &str) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for (p, offset) in offsets {
+            list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
+            if let Some(mut element) = list.find_partition(&p.topic, p.partition) {
+                element.set_metadata(metadata);
+            }
+        }
+        Ok(self.consumer.commit(&list, CommitMode::Sync)?)
+    }
+}

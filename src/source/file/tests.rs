@@ -1,0 +1,1 @@
+//! The same rows as Parquet, NDJSON and CSV give the same cells.

@@ -1,0 +1,135 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::drift::incident::ChangeKind;
+use crate::drift::{IncidentChange, Reason};
+use crate::state::LogBody;
+use crate::state::fixtures::{any_pane, any_unit, evaluator, notice, report, unit};
+
+/// An encoded postcard value with any version and any payload under a right checksum.
+fn sealed_bytes(version: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![version];
+    bytes.extend(checksum(version, payload).to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+fn damaged_bytes_are_errors<R: Record>(bytes: &[u8]) {
+    for end in 0..bytes.len() {
+        assert!(decode::<R>(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    let mut flipped = bytes.to_vec();
+    for bit in 0..bytes.len() * 8 {
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(decode::<R>(&flipped).is_err(), "bit {bit}");
+        flipped[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_an_error() {
+    damaged_bytes_are_errors::<UnitState>(&encode(&unit(10)).unwrap());
+    damaged_bytes_are_errors::<LogEntry>(&encode(&report("m", 10, 1)).unwrap());
+    damaged_bytes_are_errors::<EvaluatorState>(&encode(&evaluator(3)).unwrap());
+}
+
+#[test]
+fn reports_come_back_with_every_bit_of_their_figures() {
+    let mut entry = report("flüge", i64::MAX, i64::MIN);
+    if let LogBody::Report(report) = &mut entry.body {
+        report.changes.push(IncidentChange {
+            feature: "dep_delay".to_owned(),
+            reason: Reason::Psi,
+            kind: ChangeKind::Opened,
+            value: 0.1 + 0.2,
+            previous: Some(f64::MAX),
+            since_ms: 0,
+        });
+    }
+    assert_eq!(decode::<LogEntry>(&encode(&entry).unwrap()).unwrap(), entry);
+    let notice = notice("m", 1);
+    assert_eq!(
+        decode::<LogEntry>(&encode(&notice).unwrap()).unwrap(),
+        notice
+    );
+}
+
+#[test]
+fn a_newer_version_is_told_from_damage() {
+    let bytes = encode(&unit(10)).unwrap();
+    let newer = sealed_bytes(2, &bytes[HEADER..]);
+    assert_eq!(
+        decode::<UnitState>(&newer),
+        Err(CodecError::Newer {
+            found: 2,
+            supported: 1
+        })
+    );
+    let older = sealed_bytes(0, &bytes[HEADER..]);
+    assert_eq!(
+        decode::<UnitState>(&older),
+        Err(CodecError::Older { found: 0 })
+    );
+}
+
+#[test]
+fn bytes_after_the_value_are_an_error() {
+    let mut plain = postcard::to_stdvec(&unit(10)).unwrap();
+    plain.push(0);
+    let bytes = sealed_bytes(1, &compress(&plain).unwrap());
+    assert!(matches!(
+        decode::<UnitState>(&bytes),
+        Err(CodecError::Content { .. })
+    ));
+}
+
+#[test]
+fn a_frame_that_claims_an_absurd_size_is_refused() {
+    // Magic, a descriptor for one segment with an 8-byte size, and 2^60 as that size.
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0b1110_0000];
+    frame.extend((1u64 << 60).to_le_bytes());
+    frame.extend([0x01, 0, 0]);
+    let bytes = sealed_bytes(1, &frame);
+    assert_eq!(decode::<UnitState>(&bytes), Err(CodecError::TooLarge));
+}
+
+#[test]
+fn a_vector_that_claims_an_absurd_length_is_an_error() {
+    let plain = [vec![0, 0, 0], vec![0xFF; 9], vec![0x01]].concat();
+    let bytes = sealed_bytes(1, &compress(&plain).unwrap());
+    assert!(decode::<UnitState>(&bytes).is_err());
+}
+
+#[test]
+fn evaluator_state_of_an_older_program_lacks_fields() {
+    let bytes = sealed_bytes(1, &compress(br#"{"closed_through":4,"gone":1}"#).unwrap());
+    let state: EvaluatorState = decode(&bytes).unwrap();
+    assert_eq!(state.closed_through, Some(crate::drift::PaneId(4)));
+    assert_eq!(state.first, None);
+}
+
+proptest! {
+    #[test]
+    fn units_come_back_as_they_were(unit in any_unit()) {
+        prop_assert_eq!(decode::<UnitState>(&encode(&unit).unwrap()).unwrap(), unit);
+    }
+
+    #[test]
+    fn panes_come_back_as_they_were(pane in any_pane()) {
+        prop_assert_eq!(decode::<Pane>(&encode(&pane).unwrap()).unwrap(), pane);
+    }
+
+    #[test]
+    fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(decode::<UnitState>(&bytes).is_err());
+        prop_assert!(decode::<LogEntry>(&bytes).is_err());
+    }
+
+    /// The checksum is right, so that what lies behind it is reached.
+    #[test]
+    fn no_payload_makes_decoding_panic(plain in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode::<UnitState>(&sealed_bytes(1, &plain));
+        let _ = decode::<UnitState>(&sealed_bytes(1, &compress(&plain).unwrap()));
+        let _ = decode::<LogEntry>(&sealed_bytes(1, &compress(&plain).unwrap()));
+    }
+}

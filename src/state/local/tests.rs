@@ -1,0 +1,5 @@
+mod adopt;
+mod counts;
+mod faults;
+mod file;
+mod log;

@@ -1,0 +1,112 @@
+//! Tests against a real Apache Kafka: of the harness itself, and of the `psiren` binary.
+//!
+//! This main owns the broker. It starts with the first test that needs it, serves all of them, and ends with this
+//! process, however that ends; see [`kafka`] for where it comes from. Where no broker can be had, the tests are
+//! ignored with the reason; under `CI=true` that is a failure. Each test has topics, groups and folders of its own,
+//! so they run side by side; a test that harms a broker starts [another](kafka::Kafka::another).
+
+mod cases;
+mod flights;
+mod http;
+mod kafka;
+mod process;
+mod psiren;
+mod row;
+mod topic;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::kafka::Kafka;
+
+fn main() -> ExitCode {
+    let stage = Arc::new(Stage::default());
+    let trials = cases::all()
+        .into_iter()
+        .map(|case| stage.trial(case))
+        .collect();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    stage.summarize();
+    conclusion.exit_code()
+}
+
+/// One test: its name and what it does with a broker. It fails by a panic.
+pub(crate) struct Case {
+    name: &'static str,
+    run: Run,
+}
+
+enum Run {
+    Shared(fn(&Kafka)),
+    Own(fn(&mut Kafka)),
+}
+
+impl Case {
+    /// A test on the broker that all share; it must leave it as it was.
+    pub(crate) fn shared(name: &'static str, run: fn(&Kafka)) -> Self {
+        let run = Run::Shared(run);
+        Self { name, run }
+    }
+
+    /// A test on a broker of its own, which it may stop, kill and freeze.
+    pub(crate) fn own(name: &'static str, run: fn(&mut Kafka)) -> Self {
+        let run = Run::Own(run);
+        Self { name, run }
+    }
+}
+
+/// What the tests share: the broker, and how many of them ran on it.
+#[derive(Default)]
+struct Stage {
+    kafka: OnceLock<Result<Kafka, String>>,
+    ran: AtomicUsize,
+}
+
+impl Stage {
+    fn trial(self: &Arc<Self>, case: Case) -> Trial {
+        let stage = Arc::clone(self);
+        Trial::ignorable_test(case.name, move || stage.play(&case.run))
+    }
+
+    fn play(&self, run: &Run) -> Result<Completion, Failed> {
+        let kafka = match self.kafka.get_or_init(Kafka::provide) {
+            Ok(kafka) => kafka,
+            Err(reason) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+                return Err(reason.into());
+            }
+            Err(reason) => return Ok(Completion::ignored_with(reason)),
+        };
+        match run {
+            Run::Shared(run) => {
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(kafka);
+            }
+            Run::Own(run) => {
+                let Some(mut own) = kafka.another() else {
+                    return Ok(Completion::ignored_with(
+                        "needs a broker that it may harm; unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(&mut own);
+            }
+        }
+        Ok(Completion::Completed)
+    }
+
+    fn summarize(&self) {
+        let ran = self.ran.load(Ordering::Relaxed);
+        let line = match self.kafka.get() {
+            Some(Ok(kafka)) => format!("tests run on a real broker: {ran} ({})", kafka.version()),
+            Some(Err(reason)) => format!("tests run on a real broker: 0 ({reason})"),
+            None => return,
+        };
+        // A closed standard output is no reason to fail the tests.
+        let _ = writeln!(std::io::stdout(), "{line}\n");
+    }
+}
