@@ -3,6 +3,7 @@
 //! Every check adds to [`Faults`] and goes on, so that one run names everything that is wrong.
 
 mod features;
+mod input;
 mod kafka;
 mod monitor;
 mod receivers;

@@ -209,10 +209,22 @@ impl Resolver<'_> {
             let property = if suggest::is_secret(&name) {
                 Property::Secret(SecretString::from(text.as_str()))
             } else {
-                Property::Plain(text.clone())
+                Property::Plain(self.option_path(&name, text))
             };
             properties.insert(name, property);
         }
+    }
+
+    /// Options that name files are relative to the configuration, as every path is.
+    fn option_path(&self, name: &str, value: &str) -> String {
+        let path = [".location", ".file", ".keytab"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
+        // librdkafka takes the word for "look where certificates usually are".
+        if !path || value.is_empty() || value == "probe" {
+            return value.to_owned();
+        }
+        self.folder.join(value).to_string_lossy().into_owned()
     }
 }
 

@@ -180,6 +180,8 @@ cert_file = "c.pem"
 key_file = "/k.pem"
 [kafka.options]
 "client.rack" = "a"
+"ssl.crl.location" = "crl.pem"
+"https.ca.location" = "probe"
 "#,
     );
     let config = parse(&text).unwrap();
@@ -192,6 +194,8 @@ key_file = "/k.pem"
     assert_eq!(plain("ssl.ca.location"), "etc/ca.pem");
     assert_eq!(plain("ssl.key.location"), "/k.pem");
     assert_eq!(plain("client.rack"), "a");
+    assert_eq!(plain("ssl.crl.location"), "etc/crl.pem");
+    assert_eq!(plain("https.ca.location"), "probe");
     match &config.kafka.properties["sasl.password"] {
         Property::Secret(secret) => assert_eq!(secret.expose_secret(), "hunter2"),
         Property::Plain(_) => panic!("the password is shown"),
