@@ -181,7 +181,6 @@ key_file = "/k.pem"
 [kafka.options]
 "client.rack" = "a"
 "ssl.crl.location" = "crl.pem"
-"https.ca.location" = "probe"
 "#,
     );
     let config = parse(&text).unwrap();
@@ -195,13 +194,20 @@ key_file = "/k.pem"
     assert_eq!(plain("ssl.key.location"), "/k.pem");
     assert_eq!(plain("client.rack"), "a");
     assert_eq!(plain("ssl.crl.location"), "etc/crl.pem");
-    assert_eq!(plain("https.ca.location"), "probe");
     match &config.kafka.properties["sasl.password"] {
         Property::Secret(secret) => assert_eq!(secret.expose_secret(), "hunter2"),
         Property::Plain(_) => panic!("the password is shown"),
     }
     assert!(!config.to_toml().contains("hunter2"));
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_word_probe_is_no_path() {
+    let options = "[kafka.options]\n\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"probe\"";
+    let config = parse(&monitor(options)).unwrap();
+    let property = &config.kafka.properties["ssl.ca.location"];
+    assert!(matches!(property, Property::Plain(value) if value == "probe"));
 }
 
 #[test]
