@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Config;
 use super::entries::{self, Entry};
 use super::show::dotted;
 use super::{Config, MonitorConfig};

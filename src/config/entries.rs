@@ -132,7 +132,10 @@ fn monitor_entries(entries: &mut Vec<Entry>, monitor: &MonitorConfig) {
         section.some(&["timestamp", "timezone"], timestamp.timezone.as_deref());
     }
     section.put(&["reference"], monitor.reference.to_string_lossy().as_ref());
-    section.put(&["where"], Value::Array(monitor.filters.iter().map(filter).collect()));
+    section.put(
+        &["where"],
+        Value::Array(monitor.filters.iter().map(filter).collect()),
+    );
     section.put(&["include"], texts(&monitor.include));
     section.put(&["exclude"], texts(&monitor.exclude));
     windows(&mut section, monitor);
@@ -171,7 +174,11 @@ fn scores(section: &mut Table, monitor: &MonitorConfig) {
     };
     section.put(&["smoothing"], smoothing);
     section.some(&["epsilon"], epsilon);
-    let BinningConfig { edges, closed, max_categories } = &monitor.binning;
+    let BinningConfig {
+        edges,
+        closed,
+        max_categories,
+    } = &monitor.binning;
     edge_rule(section, &[], edges);
     section.put(&["closed"], closed_name(*closed));
     section.put(&["max_categories"], whole(*max_categories));

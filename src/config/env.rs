@@ -95,7 +95,10 @@ pub(super) fn read_secret(path: &Path) -> Result<SecretString, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(format!("{} is empty, expected a secret in it", path.display())),
+        "" => Err(format!(
+            "{} is empty, expected a secret in it",
+            path.display()
+        )),
         secret => Ok(SecretString::from(secret)),
     }
 }
@@ -154,7 +157,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         std::fs::write(&path, "A=1\nTOKEN hunter2\n").unwrap();
-        let error = Environment::default().add_file(&path).unwrap_err().to_string();
+        let error = Environment::default()
+            .add_file(&path)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 2 cannot be parsed"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

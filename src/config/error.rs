@@ -102,7 +102,15 @@ impl ConfigError {
     pub(super) fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let (message, help) = serde_text::explain(error.message());
         let span = error.span();
-        Self::new(file, text, Faults(vec![Fault { span, message, help }]))
+        Self::new(
+            file,
+            text,
+            Faults(vec![Fault {
+                span,
+                message,
+                help,
+            }]),
+        )
     }
 
     pub(super) fn new(file: &Path, text: &str, Faults(mut faults): Faults) -> Self {
@@ -175,7 +183,9 @@ fn last_word(text: &str) -> &str {
     let text = text.trim_end().trim_end_matches(['"', '\'']);
     let from = text
         .rfind(|c: char| !(c.is_alphanumeric() || "_.-".contains(c)))
-        .map_or(0, |i| i + text[i..].chars().next().map_or(1, char::len_utf8));
+        .map_or(0, |i| {
+            i + text[i..].chars().next().map_or(1, char::len_utf8)
+        });
     &text[from..]
 }
 
@@ -206,7 +216,12 @@ fn write_problem(f: &mut fmt::Formatter, file: &Path, problem: &Problem) -> fmt:
         write!(f, ": {}", problem.message)?;
         return write_help(f, 1, &problem.help);
     };
-    let Place { line, column, text, width } = place;
+    let Place {
+        line,
+        column,
+        text,
+        width,
+    } = place;
     let margin = line.to_string().len();
     // Tabs stay tabs, so that the caret stands below its text whatever their width.
     let indent: String = text

@@ -114,14 +114,26 @@ const REFUSED: &[(&str, &str)] = &[
     ("group.id", "set `group_id` in [kafka]"),
     ("group.instance.id", "set `instance_id` in [kafka]"),
     ("auto.offset.reset", "set `start` in the monitor"),
-    ("enable.auto.commit", "psiren keeps offsets in its own state; leave it out"),
-    ("enable.auto.offset.store", "psiren keeps offsets in its own state; leave it out"),
-    ("enable.partition.eof", "psiren sets it itself; leave it out"),
+    (
+        "enable.auto.commit",
+        "psiren keeps offsets in its own state; leave it out",
+    ),
+    (
+        "enable.auto.offset.store",
+        "psiren keeps offsets in its own state; leave it out",
+    ),
+    (
+        "enable.partition.eof",
+        "psiren sets it itself; leave it out",
+    ),
     ("plugin.library.paths", "psiren loads no code; leave it out"),
     ("ssl.engine.id", "psiren loads no code; leave it out"),
     ("ssl.engine.location", "psiren loads no code; leave it out"),
     ("ssl.providers", "psiren loads no code; leave it out"),
-    ("sasl.kerberos.kinit.cmd", "psiren runs no commands; leave it out"),
+    (
+        "sasl.kerberos.kinit.cmd",
+        "psiren runs no commands; leave it out",
+    ),
 ];
 
 /// Whether `key` may be passed through.

@@ -229,10 +229,18 @@ mod tests {
         let raw: RawConfig =
             toml::from_str("[monitor.z]\n[monitor.a]\n[monitor.m.features]\nq = {}\nb = {}\n")
                 .unwrap();
-        let names: Vec<_> = raw.monitor.iter().map(|(n, _)| n.get_ref().as_str()).collect();
+        let names: Vec<_> = raw
+            .monitor
+            .iter()
+            .map(|(n, _)| n.get_ref().as_str())
+            .collect();
         assert_eq!(names, ["z", "a", "m"]);
         let (_, monitor) = raw.monitor.iter().last().unwrap();
-        let features: Vec<_> = monitor.features.iter().map(|(n, _)| n.get_ref().as_str()).collect();
+        let features: Vec<_> = monitor
+            .features
+            .iter()
+            .map(|(n, _)| n.get_ref().as_str())
+            .collect();
         assert_eq!(features, ["q", "b"]);
     }
 
@@ -251,7 +259,11 @@ mod tests {
             .collect();
         assert_eq!(
             options,
-            [("client.rack", "a"), ("fetch.min.bytes", "5"), ("socket.keepalive.enable", "true")]
+            [
+                ("client.rack", "a"),
+                ("fetch.min.bytes", "5"),
+                ("socket.keepalive.enable", "true")
+            ]
         );
     }
 

@@ -3,6 +3,7 @@
 //! Every check adds to [`Faults`] and goes on, so that one run names everything that is wrong.
 
 mod features;
+mod input;
 mod kafka;
 mod monitor;
 mod receivers;
@@ -104,10 +105,8 @@ impl Resolver<'_> {
             "PSIREN_STATE_DIR",
             &raw.dir,
         );
-        let checkpoint_interval_ms = self.positive(
-            &raw.checkpoint_interval,
-            defaults::CHECKPOINT_INTERVAL_MS,
-        );
+        let checkpoint_interval_ms =
+            self.positive(&raw.checkpoint_interval, defaults::CHECKPOINT_INTERVAL_MS);
         StateConfig {
             dir: dir.unwrap_or_else(|| self.folder.join(defaults::STATE_DIR)),
             checkpoint_interval_ms: checkpoint_interval_ms.unsigned_abs(),
@@ -153,8 +152,13 @@ impl Resolver<'_> {
         socket_address(&text).unwrap_or_else(|| {
             self.faults.add(
                 span,
-                format!("found {text:?} as the address to listen on, expected an IP address and a port"),
-                format!("write it like \"{}\" or \"0.0.0.0:10774\"", defaults::LISTEN),
+                format!(
+                    "found {text:?} as the address to listen on, expected an IP address and a port"
+                ),
+                format!(
+                    "write it like \"{}\" or \"0.0.0.0:10774\"",
+                    defaults::LISTEN
+                ),
             );
             SocketAddr::from(([127, 0, 0, 1], 0))
         })

@@ -18,6 +18,18 @@ pub(super) fn explain(message: &str) -> (String, String) {
             return (wrong_type(found, expected), String::new());
         }
     }
+    if message.starts_with("duplicate key") {
+        return (
+            "this key is there twice".to_owned(),
+            "keep one of the two".to_owned(),
+        );
+    }
+    if message.starts_with("string values must be quoted") {
+        return (
+            "found a text without quotes".to_owned(),
+            "put it in quotes".to_owned(),
+        );
+    }
     let message = message.strip_prefix("invalid type: ").unwrap_or(message);
     (message.replace('\n', ", "), String::new())
 }
@@ -30,6 +42,9 @@ fn quoted(text: &str) -> Vec<&str> {
 fn unknown_key(names: &[&str]) -> (String, String) {
     let (found, known) = names.split_first().unwrap_or((&"", &[]));
     let help = match suggest::nearest(found, known.iter().copied()) {
+        _ if *found == "log_payloads" => {
+            "it belongs at the top of the file, before the first [table]".to_owned()
+        }
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known keys here: {}", known.join(", ")),
     };
@@ -43,7 +58,12 @@ fn unknown_choice(names: &[&str]) -> (String, String) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => String::new(),
     };
-    (format!("found \"{found}\", expected {}", choices.join(" or ")), help)
+    let expected = match choices.as_slice() {
+        [one] => one.clone(),
+        [one, other] => format!("{one} or {other}"),
+        all => format!("one of {}", all.join(", ")),
+    };
+    (format!("found \"{found}\", expected {expected}"), help)
 }
 
 fn wrong_type(found: &str, expected: &str) -> String {
@@ -58,7 +78,10 @@ fn wrong_type(found: &str, expected: &str) -> String {
     let found = match found {
         "map" => "a table".to_owned(),
         "sequence" => "a list".to_owned(),
-        other => other.replacen("string ", "text ", 1).replacen("floating point", "number", 1).replace('`', ""),
+        other => other
+            .replacen("string ", "text ", 1)
+            .replacen("floating point", "number", 1)
+            .replace('`', ""),
     };
     format!("found {found}, expected {expected}")
 }

@@ -7,8 +7,8 @@ use std::fmt::Write;
 
 use toml::Value;
 
-use super::entries::{self, Entry};
 use super::Config;
+use super::entries::{self, Entry};
 
 /// Stands for a secret; what it hides is not told, not even its length.
 const MASK: &str = "********";
@@ -27,7 +27,10 @@ impl Config {
                 line(&mut text, &format!("[{}]", dotted(&entry.table)));
                 current.clone_from(&entry.table);
             }
-            line(&mut text, &format!("{} = {}", dotted(&entry.key), value(&entry)));
+            line(
+                &mut text,
+                &format!("{} = {}", dotted(&entry.key), value(&entry)),
+            );
         }
         text
     }

@@ -3,7 +3,9 @@
 /// The known name most like `name`, if any is like it at all.
 #[must_use]
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    ranked(name, known).filter(|(score, _)| *score >= 0.5).map(|(_, name)| name)
+    ranked(name, known)
+        .filter(|(score, _)| *score >= 0.5)
+        .map(|(_, name)| name)
 }
 
 /// The known name most like `name`, however far.
@@ -19,11 +21,12 @@ fn ranked<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<(f
         .max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// In [0, 1]; a name that is part of the other counts as like it.
+/// In [0, 1], whatever the case; a name that is part of the other counts as like it.
 fn likeness(name: &str, known: &str) -> f64 {
-    let name = name.to_lowercase().replace('-', "_");
-    let edits = strsim::normalized_damerau_levenshtein(&name, known);
-    let part = name.len() >= 3 && (known.contains(&name) || name.contains(known));
+    let plain = |text: &str| text.to_lowercase().replace('-', "_");
+    let (name, known) = (plain(name), plain(known));
+    let edits = strsim::normalized_damerau_levenshtein(&name, &known);
+    let part = name.len() >= 3 && (known.contains(&name) || name.contains(&known));
     if part { edits.max(0.6) } else { edits }
 }
 
@@ -47,7 +50,13 @@ pub(super) fn is_secret(key: &str) -> bool {
 /// misspelt `pasword` is not to be repeated with its value.
 #[must_use]
 pub(super) fn looks_secret(key: &str) -> bool {
-    const NAMES: [&str; 5] = ["password", "key_password", "token", "secret", "slack_webhook_url"];
+    const NAMES: [&str; 5] = [
+        "password",
+        "key_password",
+        "token",
+        "secret",
+        "slack_webhook_url",
+    ];
     let name = key.rsplit('.').next().unwrap_or(key);
     let alike = |secret: &str| strsim::normalized_damerau_levenshtein(name, secret) >= 0.7;
     let file = name.ends_with("_file");
@@ -63,7 +72,10 @@ mod tests {
         let known = ["topic", "thresholds", "bootstrap_servers"];
         assert_eq!(nearest("tresholds", known), Some("thresholds"));
         assert_eq!(nearest("servers", known), Some("bootstrap_servers"));
-        assert_eq!(nearest("bootstrap-servers", known), Some("bootstrap_servers"));
+        assert_eq!(
+            nearest("bootstrap-servers", known),
+            Some("bootstrap_servers")
+        );
         assert_eq!(nearest("xyz", known), None);
     }
 }

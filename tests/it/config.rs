@@ -1,5 +1,14 @@
 //! The configuration from its text to its meaning.
 
+/// A snapshot without the expression it came from.
+macro_rules! snapshot {
+    ($($arguments:tt)*) => {
+        insta::with_settings!({ omit_expression => true }, {
+            insta::assert_snapshot!($($arguments)*);
+        })
+    };
+}
+
 mod environment;
 mod errors;
 mod example;
@@ -27,7 +36,11 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let environment: Environment = variables.iter().copied().collect();
-    Config::parse(text, Path::new("etc/psiren.toml"), &Overrides::from(environment))
+    Config::parse(
+        text,
+        Path::new("etc/psiren.toml"),
+        &Overrides::from(environment),
+    )
 }
 
 /// [`MINIMAL`] with more keys for its monitor.

@@ -8,8 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use secrecy::SecretString;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use crate::config::Scalar;
@@ -200,7 +200,9 @@ impl<'de> Deserialize<'de> for Scalar {
                 if value.is_finite() {
                     Ok(Scalar::Number(value))
                 } else {
-                    Err(E::custom(format!("found {value}, expected a finite number")))
+                    Err(E::custom(format!(
+                        "found {value}, expected a finite number"
+                    )))
                 }
             }
         }
@@ -241,9 +243,9 @@ impl<'de> Deserialize<'de> for Whole {
                 f.write_str("a whole number, 0 or more")
             }
             fn visit_i64<E: Error>(self, value: i64) -> Result<Whole, E> {
-                u64::try_from(value).map(Whole).map_err(|_| {
-                    E::invalid_value(serde::de::Unexpected::Signed(value), &self)
-                })
+                u64::try_from(value)
+                    .map(Whole)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(value), &self))
             }
         }
         deserializer.deserialize_any(Number)

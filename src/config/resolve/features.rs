@@ -68,13 +68,19 @@ impl Resolver<'_> {
         if list.is_empty() || list.len() as u64 >= MOST_BUCKETS {
             let found = list.len();
             let most = MOST_BUCKETS - 1;
-            self.faults
-                .add(span, format!("found {found} edges, expected 1 to {most}"), "");
+            self.faults.add(
+                span,
+                format!("found {found} edges, expected 1 to {most}"),
+                "",
+            );
         }
         for edge in list.iter().filter(|edge| !edge.get_ref().is_finite()) {
             self.faults.add(
                 edge.span(),
-                format!("found {} as an edge, expected a finite number", edge.get_ref()),
+                format!(
+                    "found {} as an edge, expected a finite number",
+                    edge.get_ref()
+                ),
                 "the outer buckets are open to infinity as they are",
             );
         }

@@ -107,7 +107,13 @@ impl Resolver<'_> {
         if name == "PLAIN" || name.starts_with("SCRAM") {
             self.require(table, username.is_some(), &name, "username", USERNAME);
             let given = raw.password.is_some() || raw.password_file.is_some();
-            self.require(table, password.is_some() || given, &name, "password", PASSWORD);
+            self.require(
+                table,
+                password.is_some() || given,
+                &name,
+                "password",
+                PASSWORD,
+            );
         }
         if let Some(username) = username {
             put(properties, "sasl.username", &username);
@@ -203,10 +209,22 @@ impl Resolver<'_> {
             let property = if suggest::is_secret(&name) {
                 Property::Secret(SecretString::from(text.as_str()))
             } else {
-                Property::Plain(text.clone())
+                Property::Plain(self.option_path(&name, text))
             };
             properties.insert(name, property);
         }
+    }
+
+    /// Options that name files are relative to the configuration, as every path is.
+    fn option_path(&self, name: &str, value: &str) -> String {
+        let path = [".location", ".file", ".keytab"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
+        // librdkafka takes the word for "look where certificates usually are".
+        if !path || value.is_empty() || value == "probe" {
+            return value.to_owned();
+        }
+        self.folder.join(value).to_string_lossy().into_owned()
     }
 }
 
@@ -248,7 +266,10 @@ fn supported(mechanism: &str) -> Result<(), (String, String)> {
         "GSSAPI" => "gssapi",
         other => {
             return Err((
-                format!("found {other:?} as the SASL mechanism, expected one of {}", ALWAYS.join(", ")),
+                format!(
+                    "found {other:?} as the SASL mechanism, expected one of {}",
+                    ALWAYS.join(", ")
+                ),
                 suggest::nearest(other, ALWAYS)
                     .map_or_else(String::new, |near| format!("did you mean \"{near}\"?")),
             ));
@@ -266,7 +287,12 @@ mod tests {
 
     #[test]
     fn a_broker_is_a_host_with_or_without_a_port() {
-        for good in ["localhost:9092", "kafka", "[::1]:9092", "SASL_SSL://b-1.example.com:9096"] {
+        for good in [
+            "localhost:9092",
+            "kafka",
+            "[::1]:9092",
+            "SASL_SSL://b-1.example.com:9096",
+        ] {
             assert!(is_server(good), "{good}");
         }
         for bad in ["", ":9092", "kafka:port", "kafka:99999", "a b:1"] {

@@ -2,19 +2,13 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::Resolver;
 use crate::config::raw::{
-    RawAlertOn, RawFilter, RawMonitor, RawOnLogChange, RawSmoothing, RawTimestamp, RawUnit,
-    RawWindow, Typed,
+    RawAlertOn, RawMonitor, RawOnLogChange, RawSmoothing, RawWindow, Typed, Whole,
 };
-use crate::config::{
-    Filter, FilterTest, MonitorConfig, OnLogChange, ReceiverConfig, StartPosition, TimeUnit,
-    TimestampField, defaults, durations,
-};
+use crate::config::{MonitorConfig, OnLogChange, ReceiverConfig, defaults, durations};
 use crate::drift::{DriftStatus, IncidentRules, PaneSpec, Smoothing, Thresholds, WindowSpec};
 
 /// The longest name of a Kafka topic.
@@ -97,7 +91,8 @@ impl Resolver<'_> {
         };
         let topic = typed.get_ref();
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let named = !topic.is_empty() && topic.len() <= TOPIC_LENGTH && topic != "." && topic != "..";
+        let named =
+            !topic.is_empty() && topic.len() <= TOPIC_LENGTH && topic != "." && topic != "..";
         if !named || !topic.chars().all(legal) {
             self.faults.add(
                 typed.span(),
@@ -201,7 +196,7 @@ impl Resolver<'_> {
         rules
     }
 
-    fn windows(&mut self, raw: &Typed<crate::config::raw::Whole>, default: u32) -> u32 {
+    fn windows(&mut self, raw: &Typed<Whole>, default: u32) -> u32 {
         let count = self.count(raw, 1..=u64::from(u32::MAX));
         count.and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
     }
@@ -213,9 +208,11 @@ impl Resolver<'_> {
     }
 
     fn smoothing(&mut self, raw: &RawMonitor) -> Smoothing {
-        let epsilon = self.number(&raw.epsilon, "a share between 0 and 1, neither included", |e| {
-            e > 0.0 && e < 1.0
-        });
+        let epsilon = self.number(
+            &raw.epsilon,
+            "a share between 0 and 1, neither included",
+            |e| e > 0.0 && e < 1.0,
+        );
         let kind = raw.smoothing.as_ref().map(|s| *s.get_ref());
         if let (Some(RawSmoothing::Half), Some(typed)) = (kind, &raw.epsilon) {
             self.faults.add(
@@ -232,146 +229,29 @@ impl Resolver<'_> {
             RawSmoothing::Half => Smoothing::Half,
         }
     }
-
-    fn timestamp(&mut self, table: &Spanned<RawTimestamp>) -> Option<TimestampField> {
-        let raw = table.get_ref();
-        if let Some(zone) = &raw.timezone
-            && TimeZone::get(zone.get_ref()).is_err()
-        {
-            self.faults.add(
-                zone.span(),
-                format!("found {:?}, which is no known time zone", zone.get_ref()),
-                "use a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
-            );
-        }
-        let Some(field) = &raw.field else {
-            self.faults.add(
-                table.span(),
-                "`timestamp` has no `field`",
-                "name the event's field, such as timestamp = { field = \"ts\" }; without \
-                 `timestamp` the record's own time counts",
-            );
-            return None;
-        };
-        Some(TimestampField {
-            path: self.event_path(field),
-            unit: raw.unit.map(|unit| match unit {
-                RawUnit::S => TimeUnit::Seconds,
-                RawUnit::Ms => TimeUnit::Milliseconds,
-                RawUnit::Us => TimeUnit::Microseconds,
-                RawUnit::Ns => TimeUnit::Nanoseconds,
-            }),
-            timezone: raw.timezone.as_ref().map(|zone| zone.get_ref().clone()),
-        })
-    }
-
-    fn filter(&mut self, table: &Spanned<RawFilter>) -> Option<Filter> {
-        let raw = table.get_ref();
-        let test = match (&raw.equals, &raw.r#in, &raw.exists) {
-            (Some(value), None, None) => Some(FilterTest::In(vec![value.get_ref().clone()])),
-            (None, Some(values), None) if !values.get_ref().is_empty() => {
-                Some(FilterTest::In(values.get_ref().clone()))
-            }
-            (None, None, Some(exists)) => Some(FilterTest::Exists(*exists.get_ref())),
-            _ => None,
-        };
-        let (Some(field), Some(test)) = (&raw.field, test) else {
-            self.faults.add(
-                table.span(),
-                "a filter needs a `field` and one of `equals`, `in` (not empty) and `exists`",
-                "write it like { field = \"type\", equals = \"scored\" }",
-            );
-            return None;
-        };
-        let path = self.event_path(field);
-        Some(Filter { path, test })
-    }
-
-    fn globs(&mut self, raw: Option<&[Spanned<String>]>) -> Option<Vec<String>> {
-        let globs = raw?;
-        for glob in globs {
-            if let Err(error) = globset::Glob::new(glob.get_ref()) {
-                self.faults.add(
-                    glob.span(),
-                    format!("found {:?}, which is no pattern: {}", glob.get_ref(), error.kind()),
-                    "patterns are like \"dep_*\" or \"{lat,lon}\"",
-                );
-            }
-        }
-        Some(globs.iter().map(|g| g.get_ref().clone()).collect())
-    }
-
-    fn start(&mut self, raw: &Typed<String>) -> StartPosition {
-        let Some(typed) = raw else {
-            return StartPosition::Earliest;
-        };
-        start(typed.get_ref()).unwrap_or_else(|| {
-            self.faults.add(
-                typed.span(),
-                format!("found {:?} as the first position", typed.get_ref()),
-                "use \"earliest\", \"latest\", \"window\", a time like \"2026-01-31T00:00:00Z\" \
-                 or an age like \"7d\"",
-            );
-            StartPosition::Earliest
-        })
-    }
 }
 
-fn start(text: &str) -> Option<StartPosition> {
-    match text {
-        "earliest" => return Some(StartPosition::Earliest),
-        "latest" => return Some(StartPosition::Latest),
-        "window" => return Some(StartPosition::Window),
-        _ => {}
-    }
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(StartPosition::At {
-            ms: time.as_millisecond(),
-        });
-    }
-    let ms = durations::parse(text).ok().filter(|ms| *ms > 0)?;
-    Some(StartPosition::Ago { ms })
-}
-
-/// The slides next to `slide_ms` that would divide the size into a whole number of panes.
+/// The round slides next to `slide_ms`, shorter and longer, that divide the size.
 fn divisors(size_ms: i64, slide_ms: i64) -> String {
-    let panes = size_ms / slide_ms;
-    let whole = |n: i64| n > 0 && size_ms % n == 0;
-    let mut near: Vec<String> = [panes + 1, panes]
+    const ROUND: [&str; 20] = [
+        "100ms", "500ms", "1s", "5s", "10s", "15s", "30s", "1m", "2m", "5m", "10m", "15m", "30m",
+        "1h", "2h", "6h", "12h", "1d", "7d", "28d",
+    ];
+    let round = ROUND.map(|text| durations::parse(text).unwrap_or(1));
+    let fits = |ms: &i64| size_ms % ms == 0;
+    let shorter = round
         .into_iter()
-        .filter(|&n| whole(n))
-        .map(|n| durations::show(size_ms / n))
+        .rev()
+        .filter(|ms| *ms < slide_ms)
+        .find(fits);
+    let longer = round.into_iter().filter(|ms| *ms > slide_ms).find(fits);
+    let near: Vec<_> = shorter
+        .into_iter()
+        .chain(longer)
+        .map(durations::show)
         .collect();
-    near.dedup();
     match near.as_slice() {
         [] => "choose a slide that goes into the size a whole number of times".to_owned(),
         slides => format!("a slide of {} would", slides.join(" or ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("latest", StartPosition::Latest)]
-    #[case("window", StartPosition::Window)]
-    #[case("7d", StartPosition::Ago { ms: 604_800_000 })]
-    #[case("1970-01-01T01:00:00+01:00", StartPosition::At { ms: 0 })]
-    fn a_first_position_is_a_word_a_time_or_an_age(
-        #[case] text: &str,
-        #[case] position: StartPosition,
-    ) {
-        assert_eq!(start(text), Some(position));
-    }
-
-    #[rstest]
-    #[case("yesterday")]
-    #[case("-7d")]
-    #[case("2026-01-31T00:00:00")]
-    fn other_first_positions_are_refused(#[case] text: &str) {
-        assert_eq!(start(text), None);
     }
 }

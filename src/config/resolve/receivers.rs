@@ -40,7 +40,11 @@ impl Resolver<'_> {
         let variable = (text == defaults::SLACK_RECEIVER).then_some(VARIABLE);
         let mention = self.text(&raw.mention);
         let before = self.faults.0.len();
-        let url = self.secret(variable, &raw.slack_webhook_url, &raw.slack_webhook_url_file);
+        let url = self.secret(
+            variable,
+            &raw.slack_webhook_url,
+            &raw.slack_webhook_url_file,
+        );
         let Some(url) = url else {
             if self.faults.0.len() == before {
                 self.faults.add(

@@ -72,7 +72,10 @@ impl Resolver<'_> {
         }
         self.faults.add(
             typed.span(),
-            format!("found {:?}, expected a duration of {words}", typed.get_ref().0),
+            format!(
+                "found {:?}, expected a duration of {words}",
+                typed.get_ref().0
+            ),
             "",
         );
         None
@@ -87,11 +90,14 @@ impl Resolver<'_> {
         }
         let (least, most) = range.into_inner();
         let expected = match most {
-            u64::MAX => format!("at least {least}"),
+            most if most >= u64::from(u32::MAX) => format!("at least {least}"),
             _ => format!("{least} to {most}"),
         };
-        self.faults
-            .add(typed.span(), format!("found {count}, expected {expected}"), "");
+        self.faults.add(
+            typed.span(),
+            format!("found {count}, expected {expected}"),
+            "",
+        );
         None
     }
 
@@ -107,8 +113,11 @@ impl Resolver<'_> {
         if fits(value) {
             return Some(value);
         }
-        self.faults
-            .add(typed.span(), format!("found {value}, expected {expected}"), "");
+        self.faults.add(
+            typed.span(),
+            format!("found {value}, expected {expected}"),
+            "",
+        );
         None
     }
 

@@ -49,7 +49,11 @@ fn the_webhook_of_the_environment_is_a_receiver_for_all() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let config = parse_with(MINIMAL, &[("SLACK_WEBHOOK_URL", ""), ("PSIREN_HTTP_TOKEN", "")]).unwrap();
+    let config = parse_with(
+        MINIMAL,
+        &[("SLACK_WEBHOOK_URL", ""), ("PSIREN_HTTP_TOKEN", "")],
+    )
+    .unwrap();
     assert!(config.receivers.is_empty() && config.http.token.is_none());
 }
 
@@ -73,15 +77,19 @@ fn secrets_come_from_files_beside_the_configuration() {
     std::fs::write(&path, &text).unwrap();
     let password = |overrides: &Overrides| {
         let config = Config::load(&path, overrides).unwrap();
-        assert_eq!(config.http.token.unwrap().expose_secret(), "0123456789abcdef");
+        assert_eq!(
+            config.http.token.unwrap().expose_secret(),
+            "0123456789abcdef"
+        );
         match &config.kafka.properties["sasl.password"] {
             Property::Secret(secret) => secret.expose_secret().to_owned(),
             Property::Plain(_) => panic!("the password is shown"),
         }
     };
     assert_eq!(password(&Overrides::default()), "from file");
-    let environment: Environment =
-        [("PSIREN_KAFKA_SASL_PASSWORD", "from environment")].into_iter().collect();
+    let environment: Environment = [("PSIREN_KAFKA_SASL_PASSWORD", "from environment")]
+        .into_iter()
+        .collect();
     assert_eq!(password(&Overrides::from(environment)), "from environment");
 }
 

@@ -19,7 +19,7 @@ fn monitor_errors(cases: &[&str]) -> String {
 
 #[test]
 fn unknown_keys_and_wrong_types() {
-    insta::assert_snapshot!(monitor_errors(&[
+    snapshot!(monitor_errors(&[
         "windw = { size = \"7d\" }",
         "thresholds = { posible = 0.1 }",
         "zzz = 1",
@@ -39,6 +39,8 @@ fn unknown_keys_and_wrong_types() {
         "[csvv]\npath = \"a\"",
         "topic = \"twice\"",
         "kafka = 5",
+        "log_payloads = true",
+        "topic \"x\"",
     ]));
 }
 
@@ -55,12 +57,12 @@ fn windows_and_durations() {
         MINIMAL.replace("window", "# window"),
         monitor("stale_after = \"0s\"\nstart = \"yesterday\""),
     ];
-    insta::assert_snapshot!(errors(cases.iter().map(String::as_str)));
+    snapshot!(errors(cases.iter().map(String::as_str)));
 }
 
 #[test]
 fn figures_that_do_not_fit_together() {
-    insta::assert_snapshot!(monitor_errors(&[
+    snapshot!(monitor_errors(&[
         "thresholds = { possible = 0.3, likely = 0.2 }",
         "thresholds = { likely = 0.05 }",
         "thresholds = { possible = 0 }",
@@ -83,7 +85,7 @@ fn figures_that_do_not_fit_together() {
 
 #[test]
 fn names_and_paths() {
-    insta::assert_snapshot!(monitor_errors(&[
+    snapshot!(monitor_errors(&[
         "notify = [\"oncal\"]\n[notify.oncall]\nslack_webhook_url = \"http://h/\"",
         "notify = [\"slack\"]",
         "notify = [\"a\", \"a\"]\n[notify.a]\nslack_webhook_url = \"http://h/\"",
@@ -98,12 +100,12 @@ fn names_and_paths() {
         "[monitor.other]",
     ]));
     let no_monitor = "[kafka]\nbootstrap_servers = \"localhost:9092\"";
-    insta::assert_snapshot!(errors(["", no_monitor]), @r"");
+    snapshot!("nothing_to_watch", errors(["", no_monitor]));
 }
 
 #[test]
 fn kafka_settings() {
-    insta::assert_snapshot!(monitor_errors(&[
+    snapshot!(monitor_errors(&[
         "[kafka.sasl]\nusername = \"u\"",
         "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\npassword = \"hunter2\"",
         "[kafka.sasl]\nmechanism = \"SCRAM-SHA512\"\nusername = \"u\"\npassword = \"hunter2\"",
@@ -118,12 +120,12 @@ fn kafka_settings() {
         "[kafka.options]\n\"security.protocol\" = \"ssl\"\n[kafka.tls]",
     ]));
     let servers = MINIMAL.replace("localhost:9092", "localhost:port");
-    insta::assert_snapshot!(errors([servers.as_str()]), @r"");
+    snapshot!("kafka_servers", errors([servers.as_str()]));
 }
 
 #[test]
 fn http_and_secrets() {
-    insta::assert_snapshot!(monitor_errors(&[
+    snapshot!(monitor_errors(&[
         "[http]\nlisten = \"10774\"",
         "[http]\ntoken = \"hunter2\"",
         "[http]\npublic_url = \"psiren.example.com\"",
@@ -135,11 +137,17 @@ fn http_and_secrets() {
 
 #[test]
 fn what_is_wrong_in_the_environment_has_no_place_in_the_file() {
-    let error = |variables| parse_with(MINIMAL, variables).unwrap_err().to_string();
-    insta::assert_snapshot!(error(&[("PSIREN_HTTP_LISTEN", "everywhere")]), @r"");
-    insta::assert_snapshot!(error(&[("PSIREN_HTTP_TOKEN", "hunter2")]), @r"");
-    insta::assert_snapshot!(error(&[("PSIREN_KAFKA_SASL_PASSWORD", "hunter2")]), @r"");
-    insta::assert_snapshot!(error(&[("SLACK_WEBHOOK_URL", "hunter2")]), @r"");
+    let texts: Vec<String> = [
+        ("PSIREN_HTTP_LISTEN", "everywhere"),
+        ("PSIREN_HTTP_TOKEN", "hunter2"),
+        ("PSIREN_HTTP_TOKEN_FILE", "no/such/file"),
+        ("PSIREN_KAFKA_SASL_PASSWORD", "hunter2"),
+        ("SLACK_WEBHOOK_URL", "hunter2"),
+    ]
+    .into_iter()
+    .map(|variable| parse_with(MINIMAL, &[variable]).unwrap_err().to_string())
+    .collect();
+    snapshot!(texts.join("\n\n"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const DAY: i64 = 1_440 * MINUTE;
 #[test]
 fn the_least_configuration_has_the_stated_defaults() {
     let config = parse(MINIMAL).unwrap();
-    insta::assert_snapshot!(config.to_toml());
+    snapshot!(config.to_toml());
 }
 
 #[test]
@@ -68,7 +68,11 @@ buckets = 4
     assert_eq!(timestamp.unit, Some(TimeUnit::Microseconds));
     assert_eq!(
         monitor.filters[1].test,
-        FilterTest::In(vec![Scalar::Number(1.0), Scalar::Number(2.5), Scalar::Boolean(true)])
+        FilterTest::In(vec![
+            Scalar::Number(1.0),
+            Scalar::Number(2.5),
+            Scalar::Boolean(true)
+        ])
     );
     assert_eq!(monitor.filters[2].test, FilterTest::Exists(false));
     assert_eq!(monitor.panes.max_future_skew_ms, MINUTE);
@@ -78,7 +82,12 @@ buckets = 4
     assert_eq!(monitor.missing, MissingRule::Bucket);
     assert_eq!(monitor.incidents.alert_on, DriftStatus::PossibleDrift);
     assert_eq!(monitor.incidents.invalid_above, 0.0);
-    assert_eq!(monitor.start, StartPosition::At { ms: 1_769_817_600_000 });
+    assert_eq!(
+        monitor.start,
+        StartPosition::At {
+            ms: 1_769_817_600_000
+        }
+    );
     assert_eq!(monitor.on_log_change, OnLogChange::Reset);
     let names: Vec<_> = monitor.features.iter().map(|f| f.name.as_str()).collect();
     assert_eq!(names, ["plain", "price", "carrier", "distance"]);
@@ -135,7 +144,10 @@ fn lateness_is_the_slide_but_at_most_five_minutes() {
 #[test]
 fn an_offset_counts_modulo_the_slide() {
     let offset = |offset: &str| {
-        let text = MINIMAL.replace("slide = \"1d\"", &format!("slide = \"1d\", offset = \"{offset}\""));
+        let text = MINIMAL.replace(
+            "slide = \"1d\"",
+            &format!("slide = \"1d\", offset = \"{offset}\""),
+        );
         parse(&text).unwrap().monitors[0].panes.offset_ms
     };
     assert_eq!(offset("5h"), 300 * MINUTE);
@@ -146,7 +158,10 @@ fn an_offset_counts_modulo_the_slide() {
 #[test]
 fn paths_are_relative_to_the_file() {
     let config = parse(&monitor("[csv]\npath = \"psi.csv\"")).unwrap();
-    assert_eq!(config.monitors[0].reference, Path::new("etc/reference.parquet"));
+    assert_eq!(
+        config.monitors[0].reference,
+        Path::new("etc/reference.parquet")
+    );
     assert_eq!(config.csv.unwrap().path, Path::new("etc/psi.csv"));
     assert_eq!(config.state.dir, Path::new("etc/psiren-state"));
 }
@@ -165,6 +180,7 @@ cert_file = "c.pem"
 key_file = "/k.pem"
 [kafka.options]
 "client.rack" = "a"
+"ssl.crl.location" = "crl.pem"
 "#,
     );
     let config = parse(&text).unwrap();
@@ -177,12 +193,21 @@ key_file = "/k.pem"
     assert_eq!(plain("ssl.ca.location"), "etc/ca.pem");
     assert_eq!(plain("ssl.key.location"), "/k.pem");
     assert_eq!(plain("client.rack"), "a");
+    assert_eq!(plain("ssl.crl.location"), "etc/crl.pem");
     match &config.kafka.properties["sasl.password"] {
         Property::Secret(secret) => assert_eq!(secret.expose_secret(), "hunter2"),
         Property::Plain(_) => panic!("the password is shown"),
     }
     assert!(!config.to_toml().contains("hunter2"));
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_word_probe_is_no_path() {
+    let options = "[kafka.options]\n\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"probe\"";
+    let config = parse(&monitor(options)).unwrap();
+    let property = &config.kafka.properties["ssl.ca.location"];
+    assert!(matches!(property, Property::Plain(value) if value == "probe"));
 }
 
 #[test]

@@ -80,7 +80,8 @@ fn features_that_come_go_or_move_need_a_restart_and_their_thresholds_do_not() {
 
 #[test]
 fn another_monitor_needs_a_restart() {
-    let text = "[monitor.b]\ntopic = \"t\"\nreference = \"r\"\nwindow = { size = \"1h\", slide = \"1h\" }";
+    let text =
+        "[monitor.b]\ntopic = \"t\"\nreference = \"r\"\nwindow = { size = \"1h\", slide = \"1h\" }";
     let keys = changes(MINIMAL, &monitor(text));
     assert!(keys.contains(&restart("monitor.b.topic")));
 }
