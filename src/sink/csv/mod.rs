@@ -1,0 +1,3 @@
+//! The CSV file: one row per feature and window.
+
+pub mod row;
