@@ -1,4 +1,5 @@
 //! Everything that needs no broker.
 
+mod http;
 mod metrics;
 mod support;
