@@ -39,6 +39,7 @@ pub(super) struct HistoryQuery {
     /// The latest so many evaluations of each monitor; 500 unless told, 10,000 at most.
     limit: Option<usize>,
     /// `json` or `csv`; without it, what `Accept` asks for.
+    #[param(inline)]
     format: Option<Format>,
 }
 
@@ -55,6 +56,10 @@ pub(super) struct History {
     evaluations: Vec<Evaluation>,
 }
 
+#[expect(
+    unused_qualifications,
+    reason = "the macro qualifies the parameters' type"
+)]
 #[utoipa::path(
     get,
     path = "/api/v1/history",

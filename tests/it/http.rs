@@ -509,7 +509,7 @@ async fn small_server(headers: Duration) -> (std::net::SocketAddr, CancellationT
     let site = site();
     tokio::spawn(serve_within(
         listener,
-        site.router.clone(),
+        site.router,
         shutdown.clone(),
         limits,
     ));
