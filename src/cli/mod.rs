@@ -1,0 +1,3 @@
+//! Commands, one file each: arguments in, text and an exit code out.
+
+pub mod reference;
