@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Config;
 use super::entries::{self, Entry};
 use super::show::dotted;
 use super::{Config, MonitorConfig};
+
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]

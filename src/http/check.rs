@@ -113,7 +113,7 @@ pub(super) async fn check(
 ) -> Result<Json<CheckResponse>, ApiError> {
     let asked: Vec<&MonitorHandle> = match &request.monitor {
         Some(name) => vec![find(&site, name)?],
-        None => site.app.monitors.iter().collect(),
+        None => site.monitors.iter().collect(),
     };
     let found = join_all(asked.iter().map(|monitor| site.flights.join(monitor))).await;
     let checks = asked.iter().zip(found);

@@ -100,7 +100,7 @@ pub(super) async fn history(
 fn asked<'a>(site: &'a Site, query: &HistoryQuery) -> Result<Vec<&'a MonitorHandle>, ApiError> {
     let monitors: Vec<&MonitorHandle> = match &query.monitor {
         Some(name) => vec![find(site, name)?],
-        None => site.app.monitors.iter().collect(),
+        None => site.monitors.iter().collect(),
     };
     let Some(feature) = &query.feature else {
         return Ok(monitors);

@@ -26,14 +26,14 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, http::Method};
 
 use error::ApiError;
-use state::AppState;
+use state::{AppState, MonitorHandle};
 
 pub use serve::serve;
 
@@ -44,21 +44,38 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 struct Site {
     app: AppState,
+    /// The monitors as they are while this request is answered; a reload replaces them.
+    monitors: Arc<Vec<MonitorHandle>>,
     guard: Arc<guard::Guard>,
     flights: Arc<check::Flights>,
     /// The path of `public_url`, without a slash at its end; empty when there is none.
     prefix: Arc<str>,
 }
 
+/// What the routes share; each request gets its own [`Site`] of it.
+#[derive(Clone)]
+struct Shared(Site);
+
+impl FromRef<Shared> for Site {
+    fn from_ref(Shared(site): &Shared) -> Self {
+        let monitors = Arc::clone(&site.app.monitors.borrow());
+        Self {
+            monitors,
+            ..site.clone()
+        }
+    }
+}
+
 /// Every route, with its limits and guards.
 pub fn router(app: AppState) -> Router {
     let prefix: Arc<str> = prefix::of(app.config.public_url.as_deref()).into();
-    let site = Site {
+    let site = Shared(Site {
         guard: Arc::new(guard::Guard::new(&app.config)),
         flights: Arc::default(),
         prefix: Arc::clone(&prefix),
+        monitors: Arc::default(),
         app,
-    };
+    });
     let changes = middleware::from_fn_with_state(site.clone(), guard::changes);
     let routes = Router::new()
         .route("/", get(page::page))

@@ -96,7 +96,7 @@ fn smoothing(smoothing: Smoothing) -> (&'static str, Option<f64>) {
 
 /// The monitor called `name`.
 pub(super) fn find<'a>(site: &'a Site, name: &str) -> Result<&'a MonitorHandle, ApiError> {
-    let monitors = site.app.monitors.iter();
+    let monitors = site.monitors.iter();
     let names = monitors.clone().map(|m| m.config.name.as_str());
     monitors
         .clone()
@@ -123,7 +123,7 @@ pub(super) async fn list(State(site): State<Site>) -> Json<MonitorList> {
         }
     };
     Json(MonitorList {
-        monitors: site.app.monitors.iter().map(entry).collect(),
+        monitors: site.monitors.iter().map(entry).collect(),
     })
 }
 

@@ -72,7 +72,7 @@ impl Status {
     pub(super) fn of(site: &Site) -> Self {
         let now = Timestamp::now();
         let reasons = site.app.health.held();
-        let monitors = site.app.monitors.iter();
+        let monitors = site.monitors.iter();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             ready: reasons.is_empty(),

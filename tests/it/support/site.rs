@@ -63,7 +63,7 @@ impl Site {
         let health = Health::default();
         let app = AppState {
             config: Arc::new(config),
-            monitors: Arc::new(vec![handle]),
+            monitors: watch::channel(Arc::new(vec![handle])).1,
             log: Arc::new(filled_log()),
             health: health.clone(),
             metrics,
