@@ -17,6 +17,7 @@ mod evaluator;
 mod messages;
 mod neighbour;
 mod reload;
+mod sink_metrics;
 mod start;
 mod tally;
 mod unit;

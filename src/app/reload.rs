@@ -105,15 +105,14 @@ impl Reloader {
                 let _ = evaluator.send(message);
             }
         }
-        let handles = self.handles.borrow().iter().zip(&monitors).map(|(handle, monitor)| {
-            MonitorHandle {
+        self.handles.send_modify(|handles| {
+            let renewed = handles.iter().zip(&monitors).map(|(handle, monitor)| MonitorHandle {
                 config: Arc::new(monitor.config.clone()),
                 definition: Arc::new(monitor.definition.clone()),
                 ..handle.clone()
-            }
+            });
+            *handles = Arc::new(renewed.collect());
         });
-        let handles = Arc::new(handles.collect());
-        self.handles.send_replace(handles);
         self.notify.send_replace(Arc::new(notify_config(&config, &monitors)));
         self.config = Arc::new(config);
         self.monitors = monitors;

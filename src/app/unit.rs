@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::drift::{Acceptance, PaneId, PartitionPanes, SealedPane};
 use crate::event::{Extractor, Outcome, Rejected};
 use crate::monitor::Monitor;
-use crate::source::{Record, TopicPartition};
+use crate::source::Record;
 use crate::state::{Splice, UnitKey, UnitState};
 
 use super::tally::Tally;
@@ -69,13 +69,6 @@ impl Unit {
             stamps: Vec::new(),
             dirty: false,
             last_counted: None,
-        }
-    }
-
-    pub(crate) fn partition(&self) -> TopicPartition {
-        TopicPartition {
-            topic: self.key.topic.clone(),
-            partition: self.key.partition,
         }
     }
 

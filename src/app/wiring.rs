@@ -327,9 +327,12 @@ pub(super) fn notify_config(config: &Config, monitors: &[Arc<Monitor>]) -> sink:
         public_url: config.http.public_url.clone(),
         monitors: monitors
             .iter()
-            .map(|m| sink::MonitorNotify {
-                receivers: m.config.notify.clone(),
-                definition: Arc::new(m.definition.clone()),
+            .map(|m| {
+                let notify = sink::MonitorNotify {
+                    receivers: m.config.notify.clone(),
+                    definition: Arc::new(m.definition.clone()),
+                };
+                (m.definition.monitor.clone(), notify)
             })
             .collect(),
     }

@@ -151,6 +151,8 @@ families! {
     csv_rows_total: IntCounterVec [],
     /// Failed attempts to write the CSV file.
     csv_errors_total: IntCounterVec [],
+    /// 1 while rows wait for the CSV file because of an error, else 0.
+    csv_failing: GaugeVec [],
     /// Always 1: the reference in force, by its identity and number of rows.
     reference_info: GaugeVec ["monitor", "reference", "rows"],
     /// Always 1: the monitor, its topic and the configured labels.

@@ -194,6 +194,11 @@ impl Metrics {
         self.counter(&self.families.csv_errors_total, &[], 1);
     }
 
+    /// Whether rows wait for the CSV file because of an error.
+    pub fn csv_failing(&self, failing: bool) {
+        self.unlabelled(&self.families.csv_failing, f64::from(u8::from(failing)));
+    }
+
     pub fn ready(&self, ready: bool) {
         self.unlabelled(&self.families.ready, f64::from(u8::from(ready)));
     }

@@ -1,0 +1,276 @@
+//! A report log in memory, and reports to put into it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Delivery, SinkContext, SinkMetrics};
+use crate::drift::incident::ChangeKind;
+use crate::drift::{
+    Binning, ClosedBy, Closed, Definition, DriftReport, DriftStatus, FeatureDefinition,
+    FeatureReference, FeatureReport, IncidentChange, IncidentRules, MissingRule, PaneId, PaneSpec,
+    Reason, Smoothing, Thresholds, Trigger, WindowBounds, WindowSpec,
+};
+use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog, StateError};
+
+const DAY: i64 = 86_400_000;
+/// 2013-03-01.
+const START: i64 = 1_362_096_000_000;
+
+#[derive(Default)]
+struct Inner {
+    entries: Vec<LogEntry>,
+    cursors: BTreeMap<String, Vec<u8>>,
+    /// Cursors are not stored, as if the process died before each.
+    forgetful: bool,
+}
+
+/// Everything is lost with the process, the rest is as the trait says.
+pub(crate) struct MemoryLog {
+    inner: Mutex<Inner>,
+    head: watch::Sender<u64>,
+}
+
+impl MemoryLog {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: Mutex::default(),
+            head: watch::Sender::new(0),
+        })
+    }
+
+    pub(crate) fn push(&self, entry: LogEntry) -> u64 {
+        let mut inner = self.inner.lock().unwrap();
+        inner.entries.push(entry);
+        let head = inner.entries.len() as u64;
+        self.head.send_replace(head);
+        head
+    }
+
+    pub(crate) fn forget_cursors(&self, forgetful: bool) {
+        self.inner.lock().unwrap().forgetful = forgetful;
+    }
+
+    pub(crate) fn context(self: &Arc<Self>) -> SinkContext {
+        SinkContext {
+            log: Arc::clone(self) as Arc<dyn ReportLog>,
+            head: self.head.subscribe(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+impl ReportLog for MemoryLog {
+    fn commit(
+        &self,
+        _: &str,
+        _: &EvaluatorState,
+        entries: &[LogEntry],
+        _: Option<PaneId>,
+    ) -> Result<u64, StateError> {
+        entries.iter().for_each(|entry| {
+            self.push(entry.clone());
+        });
+        Ok(*self.head.borrow())
+    }
+
+    fn evaluator(&self, _: &str) -> Result<EvaluatorState, StateError> {
+        Ok(EvaluatorState::default())
+    }
+
+    fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
+        let inner = self.inner.lock().unwrap();
+        let numbered = (1..).zip(inner.entries.iter().cloned());
+        Ok(numbered.filter(|(seq, _)| *seq > after).take(limit).collect())
+    }
+
+    fn history(&self, _: &str, _: i64, _: i64, _: usize) -> Result<Vec<LogEntry>, StateError> {
+        Ok(self.inner.lock().unwrap().entries.clone())
+    }
+
+    fn cursor(&self, sink: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.inner.lock().unwrap().cursors.get(sink).cloned())
+    }
+
+    fn set_cursor(&self, sink: &str, cursor: &[u8]) -> Result<(), StateError> {
+        let mut inner = self.inner.lock().unwrap();
+        if !inner.forgetful {
+            inner.cursors.insert(sink.to_owned(), cursor.to_owned());
+        }
+        Ok(())
+    }
+
+    fn expire(&self, _: i64) -> Result<u64, StateError> {
+        Ok(0)
+    }
+}
+
+/// Counts, and lets a test wait for a count.
+#[derive(Default)]
+pub(crate) struct CountingMetrics {
+    counts: watch::Sender<BTreeMap<String, u64>>,
+}
+
+impl CountingMetrics {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn add(&self, what: &str, n: u64) {
+        self.counts
+            .send_modify(|counts| *counts.entry(what.to_owned()).or_default() += n);
+    }
+
+    pub(crate) fn get(&self, what: &str) -> u64 {
+        self.counts.borrow().get(what).copied().unwrap_or(0)
+    }
+
+    pub(crate) async fn until(&self, what: &str, at_least: u64) {
+        let mut counts = self.counts.subscribe();
+        let reached =
+            counts.wait_for(|counts| counts.get(what).copied().unwrap_or(0) >= at_least);
+        tokio::time::timeout(Duration::from_secs(20), reached)
+            .await
+            .unwrap_or_else(|_| panic!("{what} did not reach {at_least}: {:?}", self.counts))
+            .unwrap();
+    }
+}
+
+impl SinkMetrics for CountingMetrics {
+    fn notified(&self, channel: &str, result: Delivery) {
+        self.add(result.as_str(), 1);
+        self.add(&format!("{channel} {}", result.as_str()), 1);
+    }
+
+    fn csv_rows(&self, rows: u64) {
+        self.add("rows", rows);
+        self.add("batches", 1);
+    }
+
+    fn csv_error(&self) {
+        self.add("errors", 1);
+    }
+
+    fn csv_failing(&self, failing: bool) {
+        self.add(if failing { "failing" } else { "working" }, 1);
+    }
+}
+
+pub(crate) fn feature_report(name: &str, psi: f64, buckets: &[u64]) -> FeatureReport {
+    FeatureReport {
+        feature: name.to_owned(),
+        psi: Some(psi),
+        status: DriftStatus::LikelyDrift,
+        values: buckets.iter().sum(),
+        missing: 0,
+        invalid: 0,
+        unseen: 0,
+        buckets: buckets.to_vec(),
+    }
+}
+
+/// The final report on the seven days that end `day` days after 2013-03-01.
+pub(crate) fn report(monitor: &str, day: i64, features: Vec<FeatureReport>) -> DriftReport {
+    let end_ms = START + day * DAY;
+    DriftReport {
+        monitor: monitor.to_owned(),
+        segment: String::new(),
+        trigger: Trigger::Final,
+        window: WindowBounds {
+            start_ms: end_ms - 7 * DAY,
+            end_ms,
+        },
+        closed_by: ClosedBy::Watermark,
+        coverage: 1.0,
+        events: 1000,
+        reference: "ref1".to_owned(),
+        definition: "def1".to_owned(),
+        evaluated_at_ms: None,
+        features,
+        changes: Vec::new(),
+    }
+}
+
+pub(crate) fn change(feature: &str, kind: ChangeKind, value: f64) -> IncidentChange {
+    IncidentChange {
+        feature: feature.to_owned(),
+        reason: Reason::Psi,
+        kind,
+        value,
+        previous: Some(0.08),
+        since_ms: START,
+    }
+}
+
+pub(crate) fn entry(body: LogBody) -> LogEntry {
+    let monitor = match &body {
+        LogBody::Report(report) => report.monitor.clone(),
+        LogBody::Notice { .. } => "flights".to_owned(),
+    };
+    LogEntry {
+        monitor,
+        written_at_ms: START,
+        news: true,
+        body,
+    }
+}
+
+/// A numeric feature with edges 0 and 32.
+pub(crate) fn numeric(name: &str) -> FeatureDefinition {
+    let binning = Binning::Numeric {
+        edges: vec![0.0, 32.0],
+        closed: Closed::Right,
+        float32: false,
+    };
+    feature_definition(name, binning, vec![500, 400, 100])
+}
+
+pub(crate) fn categorical(name: &str) -> FeatureDefinition {
+    let binning = Binning::Categorical {
+        categories: vec!["AA".to_owned(), "UA".to_owned()],
+        pooled: Vec::new(),
+    };
+    feature_definition(name, binning, vec![500, 490, 10])
+}
+
+fn feature_definition(name: &str, binning: Binning, counts: Vec<u64>) -> FeatureDefinition {
+    FeatureDefinition {
+        reference: FeatureReference {
+            name: name.to_owned(),
+            column: name.to_owned(),
+            binning,
+            counts,
+            missing: 10,
+            min: None,
+            max: None,
+        },
+        thresholds: Thresholds::default(),
+        min_events: 100,
+        missing: MissingRule::Exclude,
+        redact: false,
+    }
+}
+
+pub(crate) fn definition(monitor: &str, features: Vec<FeatureDefinition>) -> Definition {
+    Definition {
+        monitor: monitor.to_owned(),
+        features,
+        panes: PaneSpec {
+            width_ms: DAY,
+            offset_ms: 0,
+            lateness_ms: 0,
+            max_future_skew_ms: 0,
+        },
+        window: WindowSpec {
+            size_ms: 7 * DAY,
+            slide_ms: DAY,
+        },
+        smoothing: Smoothing::default(),
+        incidents: IncidentRules::default(),
+        reference_id: "ref1".to_owned(),
+        definition_id: "def1".to_owned(),
+    }
+}
