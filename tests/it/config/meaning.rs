@@ -204,7 +204,8 @@ key_file = "/k.pem"
 
 #[test]
 fn the_word_probe_is_no_path() {
-    let options = "[kafka.options]\n\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"probe\"";
+    let options =
+        "[kafka.options]\n\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"probe\"";
     let config = parse(&monitor(options)).unwrap();
     let property = &config.kafka.properties["ssl.ca.location"];
     assert!(matches!(property, Property::Plain(value) if value == "probe"));
