@@ -1,3 +1,5 @@
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod drift;
 pub mod event;
@@ -9,3 +11,4 @@ pub mod reference;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod telemetry;

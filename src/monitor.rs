@@ -82,6 +82,20 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// The same counts, judged as `config` says: thresholds, least numbers of events, incidents.
+    #[must_use]
+    pub fn redefine(&self, config: &MonitorConfig) -> Self {
+        let references = self.definition.features.iter().map(|f| f.reference.clone());
+        let features = references.map(|r| Watched::new(config, r)).collect();
+        Self {
+            definition: define(config, features),
+            config: config.clone(),
+            ..self.clone()
+        }
+    }
+}
+
 /// A feature's verdict and its place in the event.
 struct Watched {
     definition: FeatureDefinition,

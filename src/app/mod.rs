@@ -34,8 +34,10 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::drift::Definition;
 use crate::monitor::Monitor;
-use crate::state::local::{LocalOptions, LocalStore};
+use crate::state::local::{Adopted, LocalOptions, LocalStore};
+use crate::state::ReportLog;
 use crate::state::reset::reset_state;
 
 pub use reload::Reread;
@@ -73,8 +75,13 @@ impl App {
         let store = open_store(&config.state.dir, options.reset_state)?;
         for monitor in &monitors {
             let name = &monitor.definition.monitor;
-            for change in store.adopt(name, &monitor.identity)?.changes() {
-                tracing::info!(monitor = name, "{change}");
+            if let Adopted::Remapped { added, removed } = store.adopt(name, &monitor.identity)? {
+                tracing::info!(
+                    monitor = name,
+                    ?added,
+                    ?removed,
+                    "the features changed; the others go on"
+                );
             }
         }
         let listen = config.http.listen;
@@ -96,6 +103,17 @@ impl App {
     /// When the socket cannot tell.
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// Where reports are kept.
+    #[must_use]
+    pub fn report_log(&self) -> Arc<dyn ReportLog> {
+        self.store.clone()
+    }
+
+    /// How the monitors judge, in the order of the configuration.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.monitors.iter().map(|m| &m.definition)
     }
 
     /// Runs until `shutdown` is cancelled or a part of the program fails, then drains: state is
@@ -128,8 +146,8 @@ pub fn build_monitors(config: &Config) -> Result<Vec<Arc<Monitor>>> {
         for (column, reason) in &built.left_out {
             tracing::info!(monitor = monitor.name, column, "not watched: {reason}");
         }
-        for problem in &built.problems {
-            tracing::warn!(monitor = monitor.name, "{problem}");
+        for (column, problem) in &built.problems {
+            tracing::warn!(monitor = monitor.name, column, "cannot be watched: {problem}");
         }
         monitors.push(Arc::new(built));
     }

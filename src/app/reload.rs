@@ -81,9 +81,8 @@ impl Reloader {
         let merged = self.merge(&new);
         let monitors = merged.monitors.iter().zip(&self.monitors);
         let monitors = monitors
-            .map(|(config, old)| old.redefine(config).map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
+            .map(|(config, old)| Arc::new(old.redefine(config)))
+            .collect();
         self.swap(merged, monitors);
         let keys = |changes: Vec<crate::config::Change>| changes.into_iter().map(|c| c.key).collect();
         Ok((keys(at_once), keys(restart)))

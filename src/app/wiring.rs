@@ -64,7 +64,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let health = Health::default();
     health.hold("partitions", "the topics' partitions are not assigned yet");
     let metrics = Metrics::new(&config.labels, config.http.bucket_metrics);
-    let head = log.read(0, 0).and_then(|_| log.head())?;
+    let head = log.head()?;
     let (log_head, head) = watch::channel(head);
     let log_head = Arc::new(log_head);
     let positions = Positions::default();

@@ -74,7 +74,7 @@ struct Loop<S> {
     stopping: bool,
 }
 
-impl<S: Source> Worker<S> {
+impl<S: Source + 'static> Worker<S> {
     /// Runs until told to stop; the state is durable then, or the deadline passed.
     pub(crate) fn run(self) {
         let counters = self
@@ -102,7 +102,7 @@ impl<S: Source> Worker<S> {
     }
 }
 
-impl<S: Source> Loop<S> {
+impl<S: Source + 'static> Loop<S> {
     fn turn(&mut self) {
         self.serve_commands();
         if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {

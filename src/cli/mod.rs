@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
-use crate::monitor::MonitorError;
 use crate::reference::ReferenceError;
 use crate::state::StateError;
 
@@ -92,7 +91,6 @@ pub fn run(cli: Cli) -> ExitCode {
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_config = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
-            || cause.is::<MonitorError>()
             || cause.is::<ReferenceError>()
             || matches!(
                 cause.downcast_ref::<StateError>(),

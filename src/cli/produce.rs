@@ -178,7 +178,7 @@ impl Fields {
             let found = find(&row, path);
             let time = found.map(|value| match value {
                 serde_json::Value::String(text) => reader.text(text),
-                other => reader.number(other.as_f64().unwrap_or(f64::NAN)),
+                other => reader.float(other.as_f64().unwrap_or(f64::NAN)),
             });
             match time {
                 Some(Ok(ms)) => Ok(ms),

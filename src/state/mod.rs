@@ -64,6 +64,10 @@ pub trait StateStore: Send + Sync {
         units: &[(UnitKey, UnitState)],
     ) -> Result<(), StateError>;
 
+    /// Takes a unit and its sealed panes out of use and keeps them under `at_ms` (wall clock), so
+    /// that it can start over, at a lower offset too. False when there is no such unit.
+    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError>;
+
     /// The units of one monitor.
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError>;
 
@@ -134,6 +138,9 @@ pub trait ReportLog: Send + Sync {
     ) -> Result<u64, StateError>;
 
     fn evaluator(&self, monitor: &str) -> Result<EvaluatorState, StateError>;
+
+    /// The sequence number of the last entry, 0 when there was never one.
+    fn head(&self) -> Result<u64, StateError>;
 
     /// Up to `limit` entries with a sequence number > `after`, ascending.
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError>;

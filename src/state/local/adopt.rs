@@ -25,6 +25,23 @@ pub enum Adopted {
     },
 }
 
+impl Adopted {
+    /// In words, one line per feature that came or went.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        let Self::Remapped { added, removed } = self else {
+            return Vec::new();
+        };
+        let added = added
+            .iter()
+            .map(|name| format!("feature {name:?} is new and starts from zero"));
+        let removed = removed
+            .iter()
+            .map(|name| format!("feature {name:?} is gone, and its counts with it"));
+        added.chain(removed).collect()
+    }
+}
+
 impl LocalStore {
     /// Makes the stored counts of `monitor` those of `identity`, or refuses. To be called before
     /// anything else is asked of the store for that monitor.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::failure::Failure;
-use super::tables::{SEALED, UNITS};
+use super::tables::{ASIDE, SEALED, UNIT, UNITS};
 use super::{LocalStore, encoded, stored};
 use crate::drift::{Pane, PaneId, SealedPane};
 use crate::state::{StateError, StateStore, UnitKey, UnitState};
@@ -23,6 +23,10 @@ impl StateStore for LocalStore {
             let outdated = put_units(txn, units)?;
             put_sealed(txn, sealed, &outdated)
         })
+    }
+
+    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError> {
+        self.write(|txn| set_aside(txn, unit, at_ms))
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
@@ -76,6 +80,28 @@ fn put_sealed(
         table.insert(key, (pane.last_offset, encoded(pane)?.as_slice()))?;
     }
     Ok(())
+}
+
+fn set_aside(txn: &WriteTransaction, unit: &UnitKey, at_ms: i64) -> Result<bool, Failure> {
+    let (monitor, topic) = (unit.monitor.as_str(), unit.topic.as_str());
+    let mut aside = txn.open_table(ASIDE)?;
+    let mut units = txn.open_table(UNITS)?;
+    let Some(state) = units.remove((monitor, topic, unit.partition))? else {
+        return Ok(false);
+    };
+    let key = (monitor, topic, unit.partition, at_ms, UNIT);
+    aside.insert(key, state.value())?;
+    let mut sealed = txn.open_table(SEALED)?;
+    let first = (monitor, i64::MIN, "", i32::MIN);
+    let last = (monitor, i64::MAX, topic, i32::MAX);
+    for row in sealed.extract_from_if(first..=last, |(_, _, of, partition), _| {
+        of == topic && partition == unit.partition
+    })? {
+        let (pane, counts) = row?;
+        let key = (monitor, topic, unit.partition, at_ms, pane.value().1);
+        aside.insert(key, counts.value())?;
+    }
+    Ok(true)
 }
 
 pub(super) fn units_of(

@@ -42,6 +42,12 @@ impl ReportLog for LocalStore {
         })
     }
 
+    fn head(&self) -> Result<u64, StateError> {
+        LocalStore::read(self, |txn| {
+            tables::meta(&txn.open_table(META)?, META_LAST_ENTRY)
+        })
+    }
+
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
         let Some(from) = after.checked_add(1) else {
             return Ok(Vec::new());

@@ -31,6 +31,12 @@ pub(super) const UNITS: TableDefinition<'_, (&str, &str, i32), AtOffset> =
 pub(super) const SEALED: TableDefinition<'_, (&str, i64, &str, i32), AtOffset> =
     TableDefinition::new("sealed_panes");
 
+/// (monitor, topic, partition, set aside at ms, pane) → as in the tables above. The unit itself is
+/// where a pane would be [`UNIT`].
+pub(super) const ASIDE: TableDefinition<'_, (&str, &str, i32, i64, i64), AtOffset> =
+    TableDefinition::new("set_aside");
+pub(super) const UNIT: i64 = i64::MIN;
+
 /// monitor → evaluator state.
 pub(super) const EVALUATORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("evaluators");
 
@@ -52,6 +58,7 @@ pub(super) fn create(txn: &WriteTransaction) -> Result<(), Failure> {
     txn.open_table(META)?.insert(META_FORMAT, FORMAT)?;
     txn.open_table(UNITS)?;
     txn.open_table(SEALED)?;
+    txn.open_table(ASIDE)?;
     txn.open_table(EVALUATORS)?;
     txn.open_table(LOG)?;
     txn.open_table(HISTORY)?;

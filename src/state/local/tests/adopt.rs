@@ -97,13 +97,15 @@ fn features_that_stay_keep_their_cells() {
     assert_eq!(cells(&store).0, stored);
 
     let after = identity(&[("c", 1), ("b", 3)]);
+    let adopted = store.adopt("m", &after).unwrap();
     assert_eq!(
-        store.adopt("m", &after).unwrap(),
+        adopted,
         Adopted::Remapped {
             added: vec!["c".to_owned()],
             removed: vec!["a".to_owned()],
         }
     );
+    assert_eq!(adopted.changes().len(), 2);
     let expected = vec![0, 0, 0, 0, 6, 7, 8, 9, 10, 11];
     assert_eq!(cells(&store), (expected.clone(), expected.clone()));
     assert_eq!(store.adopt("m", &after).unwrap(), Adopted::Same);

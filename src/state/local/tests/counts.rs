@@ -103,6 +103,37 @@ fn panes_that_no_window_needs_are_dropped_for_that_monitor_only() {
     assert_eq!(panes(&store, "b").len(), 6);
 }
 
+#[test]
+fn a_unit_that_was_set_aside_starts_over_at_a_lower_offset() {
+    let store = LocalStore::in_memory().unwrap();
+    let others = [(key("m", 1), unit(30)), (key("mm", 0), unit(30))];
+    store
+        .checkpoint(
+            &[
+                (key("m", 0), sealed(3, 9)),
+                (key("m", 1), sealed(3, 9)),
+                (key("m", 0), sealed(4, 20)),
+                (key("mm", 0), sealed(3, 9)),
+            ],
+            &[
+                (key("m", 0), unit(30)),
+                others[0].clone(),
+                others[1].clone(),
+            ],
+        )
+        .unwrap();
+    assert!(store.set_aside(&key("m", 0), 1).unwrap());
+    assert!(!store.set_aside(&key("m", 0), 2).unwrap());
+    assert_eq!(store.units("m").unwrap(), others[..1]);
+    assert_eq!(panes(&store, "m"), [(3, 1)]);
+    assert_eq!(panes(&store, "mm"), [(3, 0)]);
+    store
+        .checkpoint(&[(key("m", 0), sealed(3, 1))], &[(key("m", 0), unit(2))])
+        .unwrap();
+    assert_eq!(store.units("m").unwrap()[0].1, unit(2));
+    assert_eq!(panes(&store, "m"), [(3, 0), (3, 1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
