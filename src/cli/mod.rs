@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError, Environment, Overrides};
 use crate::reference::ReferenceError;
 use crate::state::StateError;
 
@@ -72,7 +72,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
-        Command::Reference(args) => reference::run(args),
+        Command::Reference(args) => reference::run(args, &load_config),
         Command::Produce(args) => produce::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Trigger(args) => trigger::run(args),
@@ -102,6 +102,12 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     } else {
         SURROUNDINGS
     }
+}
+
+/// The configuration in `path`, under the environment and nothing else.
+fn load_config(path: &std::path::Path) -> anyhow::Result<Config> {
+    let overrides = Overrides::from(Environment::from_process()?);
+    Ok(Config::load(path, &overrides)?)
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::{Config, Environment, KafkaConfig, Overrides, TimestampField};
+use crate::config::{KafkaConfig, TimestampField};
 use crate::event::TimeReader;
 use crate::source::file::RowFile;
 use crate::source::producer::{Producer, Row};
@@ -120,8 +120,7 @@ fn kafka(args: &ProduceArgs) -> Result<KafkaConfig> {
             properties: Default::default(),
         });
     };
-    let overrides = Overrides::from(Environment::from_process()?);
-    Ok(Config::load(path, &overrides)?.kafka)
+    Ok(super::load_config(path)?.kafka)
 }
 
 fn progress() -> ProgressBar {

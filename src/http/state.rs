@@ -13,7 +13,8 @@ use crate::state::ReportLog;
 #[derive(Clone)]
 pub struct AppState {
     pub config: Arc<HttpConfig>,
-    pub monitors: Arc<Vec<MonitorHandle>>,
+    /// Replaced by a reload.
+    pub monitors: watch::Receiver<Arc<Vec<MonitorHandle>>>,
     pub log: Arc<dyn ReportLog>,
     pub health: Health,
     pub metrics: Arc<crate::metrics::Metrics>,

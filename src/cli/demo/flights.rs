@@ -30,7 +30,7 @@ impl Flight {
 pub(super) fn read() -> Result<Vec<Flight>> {
     #[derive(Deserialize)]
     struct Departure {
-        ts: jiff::Timestamp,
+        ts: String,
     }
     let lines = BufReader::new(GzDecoder::new(PRODUCTION)).lines();
     lines
@@ -38,8 +38,9 @@ pub(super) fn read() -> Result<Vec<Flight>> {
             let json = line?;
             let departure: Departure =
                 serde_json::from_str(&json).context("a flight inside the binary")?;
+            let at: jiff::Timestamp = departure.ts.parse()?;
             Ok(Flight {
-                at_ms: departure.ts.as_millisecond(),
+                at_ms: at.as_millisecond(),
                 json,
             })
         })

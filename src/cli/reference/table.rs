@@ -1,0 +1,262 @@
+//! A profile as text for people. Pure; styles are ANSI codes that the writer strips where they do
+//! not belong. Names from files are shown without their control characters.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::drift::FeatureReference;
+use crate::reference::{LeftOut, Profile, ProfileFeature};
+
+const TITLE: Style = Style::new().bold();
+const QUIET: Style = Style::new().dimmed();
+const BAR: Style = AnsiColor::Cyan.on_default();
+const NOTE: Style = AnsiColor::Yellow.on_default();
+pub(super) const PROBLEM: Style = AnsiColor::Red.on_default().bold();
+
+/// Cells of the longest bar.
+const BAR_CELLS: f64 = 24.0;
+const LABEL_CELLS: usize = 28;
+
+/// Everything in `profile`, which was read from `path`.
+pub(super) fn render(profile: &Profile, path: &Path) -> String {
+    let mut out = String::new();
+    head(&mut out, profile, path);
+    for feature in &profile.features {
+        out.push('\n');
+        render_feature(&mut out, feature);
+    }
+    out.push_str(&columns(profile));
+    out
+}
+
+/// What was built, in a line, and what was not.
+pub(super) fn summary(profile: &Profile, output: Option<&Path>) -> String {
+    let mut out = String::new();
+    let place = output
+        .map(|p| format!("{}: ", p.display()))
+        .unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "{place}{} from {} rows",
+        plural(profile.features.len(), "feature"),
+        grouped(profile.rows)
+    );
+    for feature in &profile.features {
+        for note in &feature.notes {
+            let _ = writeln!(
+                out,
+                "  {NOTE}{}{NOTE:#}: {note}",
+                clean(&feature.reference.name)
+            );
+        }
+    }
+    out.push_str(&columns(profile));
+    out
+}
+
+fn head(out: &mut String, profile: &Profile, path: &Path) {
+    let _ = writeln!(
+        out,
+        "{TITLE}{}{TITLE:#}  {} · {} rows",
+        path.display(),
+        plural(profile.features.len(), "feature"),
+        grouped(profile.rows)
+    );
+    let _ = writeln!(
+        out,
+        "{QUIET}built {} by psiren {}{QUIET:#}",
+        profile.built_at, profile.psiren
+    );
+    for source in &profile.sources {
+        let hash: String = source.sha256.chars().take(12).collect();
+        let _ = writeln!(
+            out,
+            "{QUIET}from {} · {} rows · sha256 {hash}…{QUIET:#}",
+            clean(&source.path),
+            grouped(source.rows)
+        );
+    }
+    if let Some(span) = &profile.event_time {
+        let _ = writeln!(
+            out,
+            "{QUIET}{} from {} to {}{QUIET:#}",
+            clean(&span.column),
+            span.from,
+            span.to
+        );
+    }
+}
+
+fn render_feature(out: &mut String, feature: &ProfileFeature) {
+    let reference = &feature.reference;
+    let _ = write!(out, "{TITLE}{}{TITLE:#}  ", clean(&reference.name));
+    if reference.column != reference.name {
+        let _ = write!(out, "column {} · ", clean(&reference.column));
+    }
+    let _ = writeln!(out, "{}", facts(feature));
+    for note in &feature.notes {
+        let _ = writeln!(out, "  {NOTE}note{NOTE:#}: {note}");
+    }
+    buckets(out, reference);
+}
+
+fn facts(feature: &ProfileFeature) -> String {
+    let reference = &feature.reference;
+    let mut facts = vec![
+        format!("{:?}", reference.binning.kind()).to_lowercase(),
+        clean(&feature.data_type),
+        format!("{} values", grouped(reference.values())),
+    ];
+    if reference.missing > 0 {
+        facts.push(format!(
+            "{} missing ({:.1} %)",
+            grouped(reference.missing),
+            100.0 * reference.missing_share()
+        ));
+    }
+    if let (Some(min), Some(max)) = (reference.min, reference.max) {
+        facts.push(format!("{min} to {max}"));
+    }
+    if let Some(rule) = feature.built_with {
+        facts.push(rule.to_string());
+    }
+    facts.join(" · ")
+}
+
+fn buckets(out: &mut String, reference: &FeatureReference) {
+    let total = reference.values().max(1) as f64;
+    let most = reference.counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let labels: Vec<String> = (0..reference.counts.len())
+        .map(|i| shortened(&clean(&reference.binning.bucket_range(i))))
+        .collect();
+    let width = labels.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    let digits = grouped(most as u64).len();
+    for (label, count) in labels.iter().zip(&reference.counts) {
+        let share = 100.0 * *count as f64 / total;
+        let bar = bar(*count as f64 / most);
+        let count = grouped(*count);
+        let line =
+            format!("  {label:<width$}  {count:>digits$}  {share:>5.1} %  {BAR}{bar}{BAR:#}");
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+fn columns(profile: &Profile) -> String {
+    let mut out = String::new();
+    for (title, style, list) in [
+        ("cannot be watched", PROBLEM, &profile.problems),
+        ("left out", QUIET, &profile.left_out),
+    ] {
+        if !list.is_empty() {
+            let _ = writeln!(out, "\n{style}{title}{style:#}");
+            reasons(&mut out, list);
+        }
+    }
+    out
+}
+
+fn reasons(out: &mut String, list: &[LeftOut]) {
+    for entry in list {
+        let _ = writeln!(
+            out,
+            "  {TITLE}{}{TITLE:#}: {}",
+            clean(&entry.column),
+            clean(&entry.reason)
+        );
+    }
+}
+
+/// `share` of the longest bar, in eighths of a cell; a share above 0 shows.
+fn bar(share: f64) -> String {
+    let eighths = ((share * BAR_CELLS * 8.0).round() as usize).max(usize::from(share > 0.0));
+    let mut bar = "█".repeat(eighths / 8);
+    bar.extend(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8].chars());
+    bar
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Without anything a terminal would act on.
+fn clean(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn shortened(text: &str) -> String {
+    if text.is_empty() {
+        return "(empty)".to_owned();
+    }
+    if text.chars().count() <= LABEL_CELLS {
+        return text.to_owned();
+    }
+    let mut out: String = text.chars().take(LABEL_CELLS - 1).collect();
+    out.push('…');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{LoadOptions, build};
+
+    #[test]
+    fn flights_as_a_table() {
+        let path = Path::new("fixtures/flights/reference.parquet");
+        let options = LoadOptions {
+            include: ["ts", "origin", "dep_delay", "precip"]
+                .map(String::from)
+                .to_vec(),
+            timestamp_column: Some("ts".into()),
+            ..LoadOptions::default()
+        };
+        let mut profile = build(&[path.to_owned()], &options).unwrap();
+        profile.built_at = "2024-01-01T00:00:00Z".into();
+        let text = anstream::adapter::strip_str(&render(&profile, path)).to_string();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_bar_shows_its_share_in_eighths() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(1e-9), "▏");
+        assert_eq!(bar(1.0).chars().count(), 24);
+    }
+
+    #[test]
+    fn hostile_names_cannot_drive_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(shortened(&"x".repeat(99)).chars().count(), LABEL_CELLS);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1_234_567)],
+            ["0", "999", "1,234,567"]
+        );
+    }
+}
