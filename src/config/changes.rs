@@ -9,7 +9,6 @@ use super::entries::{self, Entry};
 use super::show::dotted;
 use super::{Config, MonitorConfig};
 
-
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -37,7 +36,8 @@ const LIVE_IN_FEATURE: &[&str] = &["possible", "likely", "min_events"];
 
 impl Config {
     /// What changed from `old` to `new`, by key, in the order of `new`; what only `old` has comes
-    /// last. Which features there are, and their order, is one key, `monitor.NAME.features`.
+    /// last. Which features there are, and their order, is one key, `monitor.NAME.features`; what a
+    /// monitor or feature has that only one of the two knows needs a restart as it does.
     #[must_use]
     pub fn changes(old: &Self, new: &Self) -> Vec<Change> {
         let (before, after) = (comparable(old), comparable(new));
@@ -52,15 +52,13 @@ impl Config {
             .map(|entry| {
                 let path = path(entry);
                 Change {
-                    needs_restart: !is_live(&path),
+                    needs_restart: !(is_live(&path) && knows(old, &path) && knows(new, &path)),
                     key: dotted(&path),
                 }
             })
             .collect()
     }
-}
 
-impl Config {
     /// Takes over from `new` what [`changes`](Self::changes) says may come into force at once.
     pub fn take_what_needs_no_restart(&mut self, new: &Self) {
         self.labels.clone_from(&new.labels);
@@ -89,6 +87,19 @@ fn take_from_monitor(monitor: &mut MonitorConfig, new: &MonitorConfig) {
             feature.min_events = new.min_events;
         }
     }
+}
+
+/// Whether the configuration has the monitor and the feature that the key is part of, if any.
+fn knows(config: &Config, path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let ["monitor", name, rest @ ..] = path.as_slice() else {
+        return true;
+    };
+    let monitor = config.monitors.iter().find(|m| m.name == *name);
+    monitor.is_some_and(|monitor| match rest {
+        ["features", feature, ..] => monitor.features.iter().any(|f| f.name == *feature),
+        _ => true,
+    })
 }
 
 fn path(entry: &Entry) -> Vec<String> {

@@ -82,6 +82,17 @@ fn the_example_parses_as_it_stands() {
 }
 
 #[test]
+fn the_configuration_of_the_compose_file_is_accepted() {
+    let text = include_str!("../../../fixtures/compose/psiren.toml");
+    let config = read(text, Path::new("fixtures/compose"));
+    let reference = &config.monitors[0].reference;
+    assert_eq!(
+        reference,
+        Path::new("fixtures/compose/../flights/reference.parquet")
+    );
+}
+
+#[test]
 fn the_defaults_it_shows_are_the_defaults() {
     assert_ne!(uncommented(), EXAMPLE);
     let shown = read(&uncommented(), Path::new("")).to_toml();

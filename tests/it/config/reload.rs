@@ -84,4 +84,69 @@ fn another_monitor_needs_a_restart() {
         "[monitor.b]\ntopic = \"t\"\nreference = \"r\"\nwindow = { size = \"1h\", slide = \"1h\" }";
     let keys = changes(MINIMAL, &monitor(text));
     assert!(keys.contains(&restart("monitor.b.topic")));
+    assert!(keys.iter().all(|(_, restart)| *restart), "{keys:?}");
+}
+
+#[test]
+fn the_thresholds_of_a_feature_that_is_new_wait_for_it() {
+    let new = monitor("[monitor.flights.features]\na = { likely = 0.3 }");
+    assert_eq!(
+        changes(MINIMAL, &new),
+        [
+            restart("monitor.flights.features.a.likely"),
+            restart("monitor.flights.features")
+        ]
+    );
+}
+
+/// What is said to be in force at once and what is taken over are the same.
+#[test]
+fn what_is_taken_over_is_what_needs_no_restart() {
+    let old = monitor("[monitor.flights.features]\na = { likely = 0.3 }\nb = {}");
+    let new = monitor(
+        r#"
+thresholds = { possible = 0.12, likely = 0.3 }
+min_events = 7
+alert_on = "possible"
+for_windows = 2
+resolve_below = 0.1
+resolve_windows = 2
+repeat_after = "1h"
+alert_max_age = "2h"
+missing_above = 0.2
+invalid_above = 0.2
+stale_after = "1h"
+live_interval = "1s"
+idle_timeout = "1m"
+epsilon = 0.001
+[monitor.flights.features]
+a = { possible = 0.2, min_events = 3, buckets = 4 }
+b = {}
+c = { likely = 0.4 }
+[labels]
+env = "prod"
+[notify.x]
+slack_webhook_url = "http://h/"
+[csv]
+path = "a.csv"
+"#,
+    );
+    let (old, new) = (parse(&old).unwrap(), parse(&new).unwrap());
+    let mut merged = old.clone();
+    merged.take_what_needs_no_restart(&new);
+    assert!(
+        Config::changes(&merged, &new)
+            .iter()
+            .all(|c| c.needs_restart)
+    );
+    assert!(
+        Config::changes(&old, &merged)
+            .iter()
+            .all(|c| !c.needs_restart)
+    );
+    let at_once = |changes: Vec<Change>| changes.iter().filter(|c| !c.needs_restart).count();
+    assert_eq!(
+        at_once(Config::changes(&old, &merged)),
+        at_once(Config::changes(&old, &new))
+    );
 }
