@@ -27,7 +27,7 @@ pub struct Extractor {
 pub enum Rejected {
     #[error("it does not pass a `where` filter")]
     Filtered,
-    #[error("{}{}", words(*.reason), At(*.position))]
+    #[error("{}{}", reason.words(), At(*.position))]
     Invalid {
         reason: InvalidRecord,
         /// Where the JSON is broken or the UTF-8 ends.
@@ -134,24 +134,6 @@ fn not_utf8(payload: &[u8]) -> Rejected {
             line: valid.iter().filter(|b| **b == b'\n').count() + 1,
             column: valid.len() - line_start + 1,
         }),
-    }
-}
-
-fn words(reason: InvalidRecord) -> &'static str {
-    match reason {
-        InvalidRecord::Json => "not JSON",
-        InvalidRecord::Utf8 => "not UTF-8",
-        InvalidRecord::NotAnObject => "not a JSON object",
-        InvalidRecord::TimestampMissing => "the timestamp field is absent or null",
-        InvalidRecord::TimestampFormat => {
-            "the timestamp is neither an epoch number nor RFC 3339 text such as 2024-05-01T12:00:00Z"
-        }
-        InvalidRecord::TimestampOffset => {
-            "the timestamp text has no offset from UTC: set `timezone` for the timestamp field"
-        }
-        InvalidRecord::TimestampRange => {
-            "the timestamp is before 1990 or after 2200: set its `unit` if that is not what was meant"
-        }
     }
 }
 

@@ -128,4 +128,24 @@ impl InvalidRecord {
             Self::TimestampRange => "timestamp_range",
         }
     }
+
+    /// In words, with what to do where that is known.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Json => "not JSON",
+            Self::Utf8 => "not UTF-8",
+            Self::NotAnObject => "not a JSON object",
+            Self::TimestampMissing => "the timestamp field is absent or null",
+            Self::TimestampFormat => {
+                "the timestamp is neither an epoch number nor RFC 3339 text such as 2024-05-01T12:00:00Z"
+            }
+            Self::TimestampOffset => {
+                "the timestamp text has no offset from UTC: set `timezone` for the timestamp field"
+            }
+            Self::TimestampRange => {
+                "the timestamp is before 1990 or after 2200: set its `unit` if that is not what was meant"
+            }
+        }
+    }
 }

@@ -1,0 +1,78 @@
+//! `psiren check`: the drift of a file against a reference, by the engine that watches Kafka.
+//!
+//! The rows count in panes, the panes slide through the ring, each window is evaluated as a final
+//! one. Unless a lateness is given it is unlimited, so the order of rows does not matter.
+
+mod args;
+mod csv;
+mod engine;
+mod error;
+mod json;
+mod openmetrics;
+mod output;
+mod progress;
+mod settings;
+mod table;
+mod warnings;
+
+use std::process::ExitCode;
+
+pub use self::args::{CheckArgs, OutputFormat};
+pub use self::engine::{Checked, Tally};
+pub use self::error::CheckError;
+
+use super::DRIFTED;
+use crate::drift::DriftStatus;
+use crate::monitor::Monitor;
+use crate::source::file::RowFile;
+
+/// Runs the command. What is wrong with the arguments or with a file they name is told on standard
+/// error and becomes the exit code.
+///
+/// # Errors
+/// The surroundings failed: the output cannot be written.
+pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    match check(&args) {
+        Ok(false) => Ok(ExitCode::SUCCESS),
+        Ok(true) => Ok(ExitCode::from(DRIFTED)),
+        Err(error @ CheckError::Output { .. }) => Err(error.into()),
+        Err(error) => {
+            warnings::say("error", &error.to_string());
+            Ok(ExitCode::from(error.exit_code()))
+        }
+    }
+}
+
+/// Checks and writes the result; true when `--fail-on` is reached.
+///
+/// # Errors
+/// [`CheckError`].
+pub fn check(args: &CheckArgs) -> Result<bool, CheckError> {
+    let settings = settings::resolve(args)?;
+    let monitor = Monitor::build(&settings.monitor)?;
+    output::possible(args, &settings, &monitor)?;
+    let file = RowFile::open(&settings.input)?;
+    let row_word = file.row_word();
+    let progress = progress::Progress::new(!args.no_progress, row_word);
+    let checked = engine::check(file, &monitor, settings.windows, |rows| progress.at(rows))?;
+    progress.done();
+    warnings::tell(&monitor, &checked, row_word);
+    if checked.reports.is_empty() {
+        return Err(CheckError::NothingCounted {
+            name: settings.input.display().to_string(),
+            tally: warnings::summary(&checked.tally, row_word),
+        });
+    }
+    output::write(args, &settings, &monitor, &checked)?;
+    Ok(reached(args, &checked))
+}
+
+/// Whether a row with enough events and full coverage has the status `--fail-on` names, or worse.
+fn reached(args: &CheckArgs, checked: &Checked) -> bool {
+    let Some(bar) = args.fail_on.map(DriftStatus::from) else {
+        return false;
+    };
+    let full = checked.reports.iter().filter(|report| !report.is_filling());
+    full.flat_map(|report| &report.features)
+        .any(|feature| feature.status >= bar)
+}

@@ -1,0 +1,48 @@
+//! A spinner with the number of rows read, on a terminal only.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Rows between two updates.
+const STEP: u64 = 4096;
+
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new(wanted: bool, row_word: &str) -> Self {
+        if !wanted || !std::io::stderr().is_terminal() {
+            return Self { bar: None };
+        }
+        let template = format!("{{spinner}} {{human_pos}} {row_word}s read ({{per_sec}})");
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar: Some(bar) }
+    }
+
+    pub(super) fn at(&self, rows: u64) {
+        if let Some(bar) = &self.bar
+            && rows.is_multiple_of(STEP)
+        {
+            bar.set_position(rows);
+        }
+    }
+
+    pub(super) fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.done();
+    }
+}
