@@ -1,5 +1,6 @@
 //! Everything that needs no broker.
 
+mod client;
 mod config;
 mod http;
 mod metrics;
