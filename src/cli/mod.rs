@@ -4,6 +4,7 @@
 //! configuration or a file it names.
 
 pub mod check;
+mod client;
 pub mod demo;
 pub mod health;
 pub mod produce;

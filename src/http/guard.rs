@@ -43,6 +43,12 @@ impl Guard {
         let mut hosts: BTreeSet<String> = own.into_iter().collect();
         hosts.insert(ip.to_string());
         hosts.extend(configured.iter().cloned());
+        if !ip.is_loopback() && config.token.is_none() {
+            tracing::warn!(
+                listen = %config.listen,
+                "psiren listens beyond this machine without a token: checks and reloads over HTTP are off; set http.token_file or PSIREN_HTTP_TOKEN to have them",
+            );
+        }
         Self {
             hosts,
             configured,

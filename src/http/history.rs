@@ -1,4 +1,8 @@
 //! `GET /api/v1/history`: evaluations out of the report log, as JSON or as the CSV file's rows.
+#![expect(
+    unused_qualifications,
+    reason = "utoipa qualifies the type of the parameters"
+)]
 
 use std::sync::Arc;
 
@@ -56,10 +60,6 @@ pub(super) struct History {
     evaluations: Vec<Evaluation>,
 }
 
-#[expect(
-    unused_qualifications,
-    reason = "the macro qualifies the parameters' type"
-)]
 #[utoipa::path(
     get,
     path = "/api/v1/history",

@@ -1,6 +1,7 @@
 //! Everything that needs no broker.
 
 mod check;
+mod client;
 mod config;
 mod http;
 mod metrics;

@@ -15,12 +15,12 @@ use psiren::health::Health;
 use psiren::http::router;
 use psiren::http::state::{AppState, CheckOutcome, MonitorHandle, MonitorView, ReloadOutcome};
 use psiren::metrics::Metrics;
+use psiren::state::local::LocalStore;
 use psiren::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tower::ServiceExt;
 
-use super::log::MemoryLog;
 use super::sample::{DAY, END, definition, report};
 
 /// Where a [`Site`] gets its questions answered.
@@ -134,8 +134,8 @@ fn standing() -> MonitorView {
     }
 }
 
-fn filled_log() -> MemoryLog {
-    let log = MemoryLog::default();
+fn filled_log() -> LocalStore {
+    let log = LocalStore::in_memory().unwrap();
     let mut before = report(Trigger::Final, 0.5);
     before.window.start_ms -= DAY;
     before.window.end_ms -= DAY;
