@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use crate::state::{LogEntry, ReportLog, StateError};
 
 pub mod csv;
-//pub mod slack;
+pub mod slack;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use csv::run_csv;
-//pub use slack::{MonitorNotify, NotifyConfig, run_notifier};
+pub use slack::{MonitorNotify, NotifyConfig, run_notifier};
 
 /// What a sink reads from and when it stops. Cheap to clone.
 #[derive(Clone)]
