@@ -79,7 +79,8 @@ impl Receiver {
         while !self.ctx.shutdown.is_cancelled() {
             self.gather().await?;
             let config = Arc::clone(&self.config.borrow_and_update());
-            self.outbox.retain(|monitor| config.wants(&self.name, monitor));
+            self.outbox
+                .retain(|monitor| config.wants(&self.name, monitor));
             if let Some((attempt, receiver, message)) = self.message(&config) {
                 self.attempt(attempt, receiver, &message).await?;
             }
@@ -239,9 +240,13 @@ impl Receiver {
         match failure {
             Failure::Temporary { after, .. } => {
                 if news {
-                    tracing::warn!(receiver = self.name, "a message waits: {words}; trying again");
+                    tracing::warn!(
+                        receiver = self.name,
+                        "a message waits: {words}; trying again"
+                    );
                 }
-                self.wait(Some(after.map_or(pause, |after| after.max(pause)))).await
+                self.wait(Some(after.map_or(pause, |after| after.max(pause))))
+                    .await
             }
             Failure::Refused { .. } => {
                 if news {
