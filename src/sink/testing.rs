@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Delivery, SinkContext, SinkMetrics};
 use crate::drift::incident::ChangeKind;
 use crate::drift::{
-    Binning, ClosedBy, Closed, Definition, DriftReport, DriftStatus, FeatureDefinition,
+    Binning, Closed, ClosedBy, Definition, DriftReport, DriftStatus, FeatureDefinition,
     FeatureReference, FeatureReport, IncidentChange, IncidentRules, MissingRule, PaneId, PaneSpec,
     Reason, Smoothing, Thresholds, Trigger, WindowBounds, WindowSpec,
 };
@@ -84,7 +84,10 @@ impl ReportLog for MemoryLog {
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
         let inner = self.inner.lock().unwrap();
         let numbered = (1..).zip(inner.entries.iter().cloned());
-        Ok(numbered.filter(|(seq, _)| *seq > after).take(limit).collect())
+        Ok(numbered
+            .filter(|(seq, _)| *seq > after)
+            .take(limit)
+            .collect())
     }
 
     fn history(&self, _: &str, _: i64, _: i64, _: usize) -> Result<Vec<LogEntry>, StateError> {
@@ -130,8 +133,7 @@ impl CountingMetrics {
 
     pub(crate) async fn until(&self, what: &str, at_least: u64) {
         let mut counts = self.counts.subscribe();
-        let reached =
-            counts.wait_for(|counts| counts.get(what).copied().unwrap_or(0) >= at_least);
+        let reached = counts.wait_for(|counts| counts.get(what).copied().unwrap_or(0) >= at_least);
         tokio::time::timeout(Duration::from_secs(20), reached)
             .await
             .unwrap_or_else(|_| panic!("{what} did not reach {at_least}: {:?}", self.counts))

@@ -196,9 +196,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &[&str]) -> Vec<Vec<u8>> {
-        text.iter()
-            .map(|t| format!("{t}\n").into_bytes())
-            .collect()
+        text.iter().map(|t| format!("{t}\n").into_bytes()).collect()
     }
 
     #[test]

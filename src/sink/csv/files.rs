@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::CsvFile;
 use super::super::BATCH;
+use super::file::CsvFile;
 use super::{line, row};
 use crate::drift::DriftReport;
 use crate::state::{LogBody, ReportLog, StateError};
@@ -48,7 +48,9 @@ impl Files {
             return Ok(());
         }
         let path = self.template.clone();
-        self.current(&path).map(|_| ()).map_err(|source| CsvError { path, source })
+        self.current(&path)
+            .map(|_| ())
+            .map_err(|source| CsvError { path, source })
     }
 
     /// Writes the rows of `reports` that the files lack; gives their number.

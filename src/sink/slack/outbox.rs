@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::incident::ChangeKind;
-use crate::drift::{DriftReport, FeatureReport, IncidentChange, OpenIncident, Trigger, WindowBounds};
+use crate::drift::{
+    DriftReport, FeatureReport, IncidentChange, OpenIncident, Trigger, WindowBounds,
+};
 use crate::state::{LogBody, LogEntry, NoticeKind};
 
 /// How far a receiver has been told; durable.

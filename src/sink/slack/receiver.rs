@@ -79,7 +79,8 @@ impl Receiver {
         while !self.ctx.shutdown.is_cancelled() {
             self.gather().await?;
             let config = Arc::clone(&self.config.borrow_and_update());
-            self.outbox.retain(|monitor| config.wants(&self.name, monitor));
+            self.outbox
+                .retain(|monitor| config.wants(&self.name, monitor));
             if let Some((attempt, receiver, message)) = self.message(&config) {
                 self.attempt(attempt, receiver, &message).await?;
             }
@@ -91,20 +92,25 @@ impl Receiver {
     async fn resume(&mut self, first: u64) -> Option<()> {
         let stored = self.ctx.cursor(&self.sink).await?;
         let known = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let fresh = known.is_none();
-        self.stored = known.unwrap_or_else(|| Cursor {
-            done: first,
-            ..Cursor::default()
-        });
-        if fresh {
-            self.store(self.stored.clone()).await?;
-        }
+        self.stored = match known {
+            Some(cursor) => cursor,
+            None => self.begin(first).await?,
+        };
         self.outbox = Outbox::resume(&self.stored);
         self.read = self.stored.done;
         if let Some(attempt) = self.stored.attempting.clone() {
             self.restore(&attempt).await?;
         }
         Some(())
+    }
+
+    async fn begin(&mut self, first: u64) -> Option<Cursor> {
+        let cursor = Cursor {
+            done: first,
+            ..Cursor::default()
+        };
+        self.write(&cursor).await?;
+        Some(cursor)
     }
 
     async fn restore(&mut self, attempt: &Attempt) -> Option<()> {
@@ -234,9 +240,13 @@ impl Receiver {
         match failure {
             Failure::Temporary { after, .. } => {
                 if news {
-                    tracing::warn!(receiver = self.name, "a message waits: {words}; trying again");
+                    tracing::warn!(
+                        receiver = self.name,
+                        "a message waits: {words}; trying again"
+                    );
                 }
-                self.wait(Some(after.map_or(pause, |after| after.max(pause)))).await
+                self.wait(Some(after.map_or(pause, |after| after.max(pause))))
+                    .await
             }
             Failure::Refused { .. } => {
                 if news {
@@ -268,12 +278,16 @@ impl Receiver {
     }
 
     async fn store(&mut self, cursor: Cursor) -> Option<()> {
-        if cursor != self.stored || cursor.attempting.is_some() {
-            let bytes = serde_json::to_vec(&cursor).unwrap_or_default();
-            self.ctx.set_cursor(&self.sink, bytes).await?;
+        if cursor != self.stored {
+            self.write(&cursor).await?;
             self.stored = cursor;
         }
         Some(())
+    }
+
+    async fn write(&self, cursor: &Cursor) -> Option<()> {
+        let bytes = serde_json::to_vec(cursor).unwrap_or_default();
+        self.ctx.set_cursor(&self.sink, bytes).await
     }
 }
 

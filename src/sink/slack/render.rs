@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::outbox::Pending;
 use super::text::{escaped, name};
 use super::words;
-use crate::drift::incident::ChangeKind;
 use crate::drift::Definition;
+use crate::drift::incident::ChangeKind;
 
 /// Sections of one feature each.
 const SECTIONS: usize = 10;
@@ -63,7 +63,8 @@ pub(super) fn message(pending: &Pending, around: &Surroundings<'_>) -> Value {
 /// A message that says it is a test.
 pub(super) fn test_message(labels: &BTreeMap<String, String>) -> Value {
     let title = "Test message from psiren";
-    let text = "Messages about drift will arrive here. Nothing has drifted; somebody asked for this test.";
+    let text =
+        "Messages about drift will arrive here. Nothing has drifted; somebody asked for this test.";
     let mut blocks = vec![header(title), section(text)];
     blocks.extend(context(&label_notes(labels)));
     json!({ "text": title, "blocks": blocks })
@@ -177,4 +178,162 @@ fn clipped(escaped: &str, limit: usize) -> String {
         _ => &kept,
     };
     format!("{whole}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{
+        categorical, change, definition, entry, feature_report, numeric, report,
+    };
+    use super::super::outbox::Outbox;
+    use super::*;
+    use crate::drift::incident::ChangeKind::{Opened, Resolved};
+    use crate::drift::{FeatureDefinition, IncidentChange, OpenIncident, Reason, Trigger};
+    use crate::state::{LogBody, LogEntry, NoticeKind};
+
+    fn render(entry: &LogEntry, features: Vec<FeatureDefinition>) -> Value {
+        let mut outbox = Outbox::default();
+        outbox.absorb(1, entry, true);
+        let (_, pending) = outbox.next().unwrap();
+        let labels = [("env", "prod"), ("region", "eu<1>")];
+        let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let around = Surroundings {
+            definition: &definition(&entry.monitor, features),
+            labels: &labels,
+            mention: Some("<!subteam^S1>"),
+            public_url: Some("https://psiren.example/drift/"),
+        };
+        message(pending, &around)
+    }
+
+    fn of(feature: &str, reason: Reason, value: f64) -> IncidentChange {
+        IncidentChange {
+            reason,
+            ..change(feature, Opened, value)
+        }
+    }
+
+    fn notice(kind: NoticeKind, changes: Vec<IncidentChange>, open: Vec<OpenIncident>) -> LogEntry {
+        entry(LogBody::Notice {
+            kind,
+            changes,
+            open,
+        })
+    }
+
+    fn open(feature: &str, value: f64) -> OpenIncident {
+        OpenIncident {
+            feature: feature.to_owned(),
+            reason: Reason::Psi,
+            since_ms: 1_362_096_000_000,
+            value,
+        }
+    }
+
+    #[test]
+    fn an_evaluation_names_what_opened_and_what_ended_the_worst_first() {
+        let mut report = report(
+            "flights",
+            1,
+            vec![
+                feature_report("dep_delay", 0.41, &[4000, 4000, 4345]),
+                feature_report("carrier", 0.9, &[900, 90, 10]),
+                feature_report("air_time", 0.1, &[500, 400, 100]),
+                feature_report("temp", 0.1, &[300, 200, 100]),
+            ],
+        );
+        report.changes = vec![
+            change("dep_delay", Opened, 0.41),
+            change("air_time", Resolved, 0.1),
+            change("carrier", Opened, 0.9),
+            of("temp", Reason::Missing, 0.42),
+            of("dep_delay", Reason::Invalid, 0.2),
+        ];
+        let features = ["dep_delay", "air_time", "temp"].map(numeric).into();
+        let mut features: Vec<FeatureDefinition> = features;
+        features.push(categorical("carrier"));
+        let message = render(&entry(LogBody::Report(report)), features);
+        insta::assert_snapshot!(format!("{message:#}"));
+    }
+
+    #[test]
+    fn a_redacted_feature_shows_no_category() {
+        let mut report = report(
+            "flights",
+            1,
+            vec![feature_report("carrier", 0.9, &[900, 90, 10])],
+        );
+        report.trigger = Trigger::Manual;
+        report.changes = vec![change("carrier", Opened, 0.9)];
+        let feature = FeatureDefinition {
+            redact: true,
+            ..categorical("carrier")
+        };
+        let text = render(&entry(LogBody::Report(report)), vec![feature]).to_string();
+        assert!(
+            text.contains("carrier is one of its values: 49 % → 9 %"),
+            "{text}"
+        );
+        assert!(!text.contains("AA") && !text.contains("UA"), "{text}");
+        assert!(text.contains("manual check"));
+    }
+
+    #[test]
+    fn counts_of_another_reference_name_no_bucket() {
+        let mut report = report("flights", 1, vec![feature_report("x", 0.9, &[900, 90, 10])]);
+        report.reference = "another".to_owned();
+        report.changes = vec![change("x", Opened, 0.9)];
+        let text = render(&entry(LogBody::Report(report)), vec![numeric("x")]).to_string();
+        assert!(!text.contains('→'), "{text}");
+    }
+
+    #[test]
+    fn many_hostile_names_stay_within_the_limits() {
+        let name = |i: usize| format!("<{i}&>\u{7}{}", "<&>".repeat(200));
+        let features: Vec<String> = (0..60).map(name).collect();
+        let judged = features.iter().map(|f| feature_report(f, 0.4, &[1, 2, 3]));
+        let mut report = report(&"<m>".repeat(100), 1, judged.collect());
+        report.changes = features.iter().map(|f| change(f, Opened, 0.4)).collect();
+        let definitions = features.iter().map(|f| numeric(f)).collect();
+        let message = render(&entry(LogBody::Report(report)), definitions);
+        let blocks = message["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50);
+        assert!(message["blocks"].to_string().chars().count() < 13_000);
+        let header = blocks[0]["text"]["text"].as_str().unwrap();
+        assert!(header.chars().count() <= HEADER, "{header}");
+        assert!(header.starts_with("60 features likely drifted · &lt;m&gt;"));
+        for block in blocks.iter().filter(|b| b["type"] == "section") {
+            assert!(block["text"]["text"].as_str().unwrap().chars().count() <= 3000);
+        }
+        assert!(message.to_string().contains("+ 50 more"), "{message:#}");
+        assert!(message["text"].as_str().unwrap().chars().count() <= FALLBACK);
+    }
+
+    #[test]
+    fn notices_say_what_is_open() {
+        let texts = [
+            notice(
+                NoticeKind::Reminder,
+                vec![],
+                vec![open("a", 0.3), open("b", 0.6)],
+            ),
+            notice(NoticeKind::CaughtUp, vec![], vec![open("a", 0.3)]),
+            notice(NoticeKind::CaughtUp, vec![], vec![]),
+            notice(
+                NoticeKind::Stale,
+                vec![of("", Reason::Stale, 900.0)],
+                vec![],
+            ),
+            notice(
+                NoticeKind::Stale,
+                vec![IncidentChange {
+                    kind: Resolved,
+                    ..of("", Reason::Stale, 5400.0)
+                }],
+                vec![],
+            ),
+        ]
+        .map(|entry| format!("{:#}", render(&entry, vec![numeric("a"), numeric("b")])));
+        insta::assert_snapshot!(texts.join("\n"));
+    }
 }

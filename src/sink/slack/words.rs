@@ -10,7 +10,8 @@ use crate::state::NoticeKind;
 
 /// The headline without the monitor: `3 features likely drifted, 1 back to normal`.
 pub(super) fn headline(pending: &Pending, definition: &Definition) -> String {
-    let count = |wanted: &dyn Fn(&Change) -> bool| pending.changes.iter().filter(|c| wanted(c)).count();
+    let count =
+        |wanted: &dyn Fn(&Change) -> bool| pending.changes.iter().filter(|c| wanted(c)).count();
     let opened = |reason| move |c: &Change| is(c, ChangeKind::Opened) && c.change.reason == reason;
     let likely = |c: &Change| is_likely(c, definition);
     let mut parts = Vec::new();
@@ -19,8 +20,14 @@ pub(super) fn headline(pending: &Pending, definition: &Definition) -> String {
     let sure = count(&|c| opened(Reason::Psi)(c) && likely(c));
     parts.extend(features(sure, "likely drifted"));
     parts.extend(features(drifted - sure, "possibly drifted"));
-    parts.extend(features(count(&opened(Reason::Missing)), "with missing values"));
-    parts.extend(features(count(&opened(Reason::Invalid)), "with invalid values"));
+    parts.extend(features(
+        count(&opened(Reason::Missing)),
+        "with missing values",
+    ));
+    parts.extend(features(
+        count(&opened(Reason::Invalid)),
+        "with invalid values",
+    ));
     let ended = count(&|c| is(c, ChangeKind::Resolved) && c.change.reason != Reason::Stale);
     parts.extend(features(ended, "back to normal"));
     parts.extend(pending.notice.as_ref().map(standing));
@@ -158,7 +165,11 @@ fn verdict(change: &Change, feature: Option<&FeatureDefinition>) -> String {
 fn threshold(change: &Change, feature: Option<&FeatureDefinition>) -> Option<f64> {
     let thresholds = feature?.thresholds;
     let possible = is(change, ChangeKind::Opened) && change.change.value <= thresholds.likely;
-    Some(if possible { thresholds.possible } else { thresholds.likely })
+    Some(if possible {
+        thresholds.possible
+    } else {
+        thresholds.likely
+    })
 }
 
 /// The bucket with the greatest term of the PSI: `dep_delay &gt; 32: 10 % → 19 %`. `None` when the
