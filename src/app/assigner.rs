@@ -112,16 +112,26 @@ impl Assigner {
 
     fn topics(&self) -> BTreeMap<String, Topic> {
         let names = self.monitors.iter().map(|m| m.config.topic.clone());
-        names.map(|name| (name, Topic {
-            first_time: true,
-            ..Topic::default()
-        })).collect()
+        names
+            .map(|name| {
+                (
+                    name,
+                    Topic {
+                        first_time: true,
+                        ..Topic::default()
+                    },
+                )
+            })
+            .collect()
     }
 
     fn ends(&self, topic: &str, partitions: &[i32]) -> Option<BTreeMap<i32, i64>> {
         let end = |p: &i32| {
             let partition = partition_of(topic, *p);
-            self.control.span(&partition).ok().map(|span| (*p, span.end))
+            self.control
+                .span(&partition)
+                .ok()
+                .map(|span| (*p, span.end))
         };
         partitions.iter().map(end).collect()
     }
@@ -211,7 +221,10 @@ impl Assigner {
         // `start = "latest"` would skip what came in between.
         self.store.checkpoint(&[], &units)?;
         for (key, state) in &units {
-            if let Some(monitor) = monitors.iter().find(|m| m.definition.monitor == key.monitor) {
+            if let Some(monitor) = monitors
+                .iter()
+                .find(|m| m.definition.monitor == key.monitor)
+            {
                 let progress = restored_progress(key, state, monitor);
                 self.tell(monitor, EvaluatorMessage::Progress(progress));
             }

@@ -58,7 +58,8 @@ impl Checkpointer {
                     self.metrics.checkpoint(false, now_ms());
                     if !complained {
                         tracing::error!("checkpoint failed, trying again every second: {error}");
-                        self.health.hold("state", format!("checkpoints fail: {error}"));
+                        self.health
+                            .hold("state", format!("checkpoints fail: {error}"));
                         complained = true;
                     }
                     if self.give_up.is_cancelled() {

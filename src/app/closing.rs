@@ -93,9 +93,9 @@ impl Closing {
             self.ring.add(sealed.id, &sealed.pane.counts);
         }
         let entry = self.partitions.entry(progress.key.partition).or_default();
-        let mut stamps = entry.as_mut().map_or_else(VecDeque::new, |r| {
-            std::mem::take(&mut r.stamps)
-        });
+        let mut stamps = entry
+            .as_mut()
+            .map_or_else(VecDeque::new, |r| std::mem::take(&mut r.stamps));
         stamps.extend(progress.stamps);
         if let Some(end) = self.ring.next_end(None) {
             while stamps.len() > 1 && stamps.front().is_some_and(|s| s.before < end) {

@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::assigner::AssignerCommand;
 
@@ -12,7 +13,11 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// Asks the assigner, which has a client of its own.
 #[derive(Clone)]
-pub(crate) struct Ends(pub Sender<AssignerCommand>);
+pub(crate) struct Ends {
+    pub commands: Sender<AssignerCommand>,
+    /// Ends the wait for an answer.
+    pub shutdown: CancellationToken,
+}
 
 impl Ends {
     /// The end offset of each partition now; `None` when the broker does not answer for all.
@@ -23,7 +28,10 @@ impl Ends {
             partitions: partitions.to_vec(),
             reply,
         };
-        self.0.send(command).ok()?;
-        tokio::time::timeout(ANSWER, answer).await.ok()?.ok()?
+        self.commands.send(command).ok()?;
+        tokio::select! {
+            () = self.shutdown.cancelled() => None,
+            answered = tokio::time::timeout(ANSWER, answer) => answered.ok()?.ok()?,
+        }
     }
 }

@@ -11,9 +11,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::drift::{
-    ClosedBy, DriftReport, PaneCounts, PaneId, Trigger, WindowSnapshot,
-};
+use crate::drift::{ClosedBy, DriftReport, PaneCounts, PaneId, Trigger, WindowSnapshot};
 use crate::health::Health;
 use crate::http::state::{CheckOutcome, MonitorView};
 use crate::metrics::MonitorMetrics;
@@ -22,8 +20,8 @@ use crate::state::{EvaluatorState, LogBody, LogEntry, NoticeKind, ReportLog};
 
 use super::clock::now_ms;
 use super::closing::{Closed, Closing};
-use super::messages::{EvaluatorMessage, SnapshotRequest, UnitSnapshot, WorkerCommand};
 use super::ends::Ends;
+use super::messages::{EvaluatorMessage, SnapshotRequest, UnitSnapshot, WorkerCommand};
 
 /// Windows whose reports are stored in one transaction while catching up.
 const BATCH: usize = 64;
@@ -221,7 +219,8 @@ impl Evaluator {
             };
             let read_to_end = |p: &i32| {
                 let read = snapshots.iter().find(|s| s.partition == *p);
-                read.zip(ends.get(p)).is_some_and(|(s, end)| s.position >= *end)
+                read.zip(ends.get(p))
+                    .is_some_and(|(s, end)| s.position >= *end)
             };
             if !stragglers.partitions.iter().all(read_to_end) {
                 break;
@@ -252,7 +251,10 @@ impl Evaluator {
         partitions: &[i32],
     ) -> Vec<(PaneId, PaneCounts)> {
         let mut open = Vec::new();
-        for unit in snapshots.iter().filter(|s| partitions.contains(&s.partition)) {
+        for unit in snapshots
+            .iter()
+            .filter(|s| partitions.contains(&s.partition))
+        {
             let durable = self.closing.sealed_before(unit.partition);
             let fresh = |(id, _): &&(PaneId, PaneCounts)| durable.is_none_or(|d| *id >= d);
             open.extend(unit.panes.iter().filter(fresh).cloned());
@@ -263,7 +265,10 @@ impl Evaluator {
     fn conclude(&mut self, closed: &Closed, closed_by: ClosedBy) {
         let began = Instant::now();
         let mut report = self.evaluate(&closed.snapshot, Trigger::Final, closed_by, None);
-        let changes = self.state.incidents.observe(&self.monitor.definition, &report);
+        let changes = self
+            .state
+            .incidents
+            .observe(&self.monitor.definition, &report);
         self.took.push(began.elapsed());
         report.changes = changes;
         let now = now_ms();
@@ -305,7 +310,9 @@ impl Evaluator {
         let name = &self.monitor.definition.monitor;
         let needed = self.closing.ring.needed_from();
         let stored = tokio::task::block_in_place(|| {
-            self.wiring.log.commit(name, &self.state, &self.unwritten, needed)
+            self.wiring
+                .log
+                .commit(name, &self.state, &self.unwritten, needed)
         });
         let latch = format!("report log of {name}");
         match stored {
@@ -318,7 +325,10 @@ impl Evaluator {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.complained, true) {
-                    tracing::error!(monitor = name, "reports cannot be stored, trying again: {error}");
+                    tracing::error!(
+                        monitor = name,
+                        "reports cannot be stored, trying again: {error}"
+                    );
                     self.wiring.health.hold(&latch, error.to_string());
                 }
                 false
@@ -336,7 +346,9 @@ impl Evaluator {
                 continue;
             };
             let took = took.next().unwrap_or_default();
-            self.wiring.metrics.report(&report, took, entry.written_at_ms);
+            self.wiring
+                .metrics
+                .report(&report, took, entry.written_at_ms);
             self.view.evaluated_at_ms = Some(entry.written_at_ms);
             if report.trigger == Trigger::Final {
                 self.view.last_final = Some(Arc::new(report));
@@ -397,7 +409,9 @@ impl Evaluator {
         let newest = open.iter().map(|(id, _)| *id).max();
         let newest = newest.max(self.closing.ring.last())?;
         let definition = &self.monitor.definition;
-        let end = definition.window.first_end_covering(&definition.panes, newest);
+        let end = definition
+            .window
+            .first_end_covering(&definition.panes, newest);
         let open = open.iter().map(|(id, counts)| (*id, counts));
         let snapshot = self.closing.ring.peek(end, open);
         Some(self.evaluate(&snapshot, trigger, ClosedBy::Open, at_ms))
@@ -407,7 +421,10 @@ impl Evaluator {
         let Some(snapshots) = self.snapshots(false).await else {
             return;
         };
-        let seen: Vec<(i32, i64)> = snapshots.iter().map(|s| (s.partition, s.next_offset)).collect();
+        let seen: Vec<(i32, i64)> = snapshots
+            .iter()
+            .map(|s| (s.partition, s.next_offset))
+            .collect();
         if seen == self.live_seen {
             return;
         }
@@ -480,7 +497,10 @@ impl Evaluator {
             self.publish();
         }
         let now = now_ms();
-        let change = self.state.incidents.set_stale(stale, silent.as_secs_f64(), now);
+        let change = self
+            .state
+            .incidents
+            .set_stale(stale, silent.as_secs_f64(), now);
         if let Some(change) = change {
             self.state.told_at_ms = Some(now);
             self.notice(NoticeKind::Stale, vec![change]);
@@ -504,7 +524,9 @@ impl Evaluator {
     /// idleness closes have had their time.
     fn summarise(&mut self) {
         let wait = Duration::from_millis(self.monitor.config.idle_timeout_ms.max(0) as u64);
-        let settled = self.caught_up_since.is_some_and(|s| s.elapsed() >= wait + 2 * TICK);
+        let settled = self
+            .caught_up_since
+            .is_some_and(|s| s.elapsed() >= wait + 2 * TICK);
         if !self.state.owes_summary || !settled || self.closing.idle(Instant::now()).is_some() {
             return;
         }

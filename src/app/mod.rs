@@ -37,12 +37,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::drift::Definition;
 use crate::monitor::Monitor;
-use crate::state::local::{Adopted, LocalOptions, LocalStore};
 use crate::state::ReportLog;
+use crate::state::local::{Adopted, LocalOptions, LocalStore};
 use crate::state::reset::reset_state;
 
-pub use reload::Reread;
 pub(crate) use clock::now_ms;
+pub use reload::Reread;
 
 /// Threads and sinks have this long to finish after the loop has stopped.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -128,7 +128,9 @@ impl App {
         let failed = running.until(&shutdown).await;
         shutdown.cancel();
         if tokio::time::timeout(DRAIN, running.drain()).await.is_err() {
-            tracing::warn!("not everything ended in time; the next start goes on from the last checkpoint");
+            tracing::warn!(
+                "not everything ended in time; the next start goes on from the last checkpoint"
+            );
         }
         failed.map_or(Ok(()), |part| {
             anyhow::bail!("{part} ended by itself; see the log above")
@@ -143,12 +145,17 @@ impl App {
 pub fn build_monitors(config: &Config) -> Result<Vec<Arc<Monitor>>> {
     let mut monitors = Vec::new();
     for monitor in &config.monitors {
-        let built = Monitor::build(monitor).with_context(|| format!("monitor {:?}", monitor.name))?;
+        let built =
+            Monitor::build(monitor).with_context(|| format!("monitor {:?}", monitor.name))?;
         for (column, reason) in &built.left_out {
             tracing::info!(monitor = monitor.name, column, "not watched: {reason}");
         }
         for (column, problem) in &built.problems {
-            tracing::warn!(monitor = monitor.name, column, "cannot be watched: {problem}");
+            tracing::warn!(
+                monitor = monitor.name,
+                column,
+                "cannot be watched: {problem}"
+            );
         }
         monitors.push(Arc::new(built));
     }

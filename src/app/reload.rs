@@ -84,7 +84,8 @@ impl Reloader {
             .map(|(config, old)| Arc::new(old.redefine(config)))
             .collect();
         self.swap(merged, monitors);
-        let keys = |changes: Vec<crate::config::Change>| changes.into_iter().map(|c| c.key).collect();
+        let keys =
+            |changes: Vec<crate::config::Change>| changes.into_iter().map(|c| c.key).collect();
         Ok((keys(at_once), keys(restart)))
     }
 
@@ -98,7 +99,9 @@ impl Reloader {
     fn swap(&mut self, config: Config, monitors: Vec<Arc<Monitor>>) {
         for monitor in &monitors {
             let name = &monitor.definition.monitor;
-            let metrics = self.metrics.monitor(&monitor.definition, &monitor.config.topic);
+            let metrics = self
+                .metrics
+                .monitor(&monitor.definition, &monitor.config.topic);
             if let Some(evaluator) = self.evaluators.get(name) {
                 let message = EvaluatorMessage::Redefine(Arc::clone(monitor), metrics);
                 // A stopped evaluator needs nothing more.
@@ -106,14 +109,18 @@ impl Reloader {
             }
         }
         self.handles.send_modify(|handles| {
-            let renewed = handles.iter().zip(&monitors).map(|(handle, monitor)| MonitorHandle {
-                config: Arc::new(monitor.config.clone()),
-                definition: Arc::new(monitor.definition.clone()),
-                ..handle.clone()
-            });
+            let renewed = handles
+                .iter()
+                .zip(&monitors)
+                .map(|(handle, monitor)| MonitorHandle {
+                    config: Arc::new(monitor.config.clone()),
+                    definition: Arc::new(monitor.definition.clone()),
+                    ..handle.clone()
+                });
             *handles = Arc::new(renewed.collect());
         });
-        self.notify.send_replace(Arc::new(notify_config(&config, &monitors)));
+        self.notify
+            .send_replace(Arc::new(notify_config(&config, &monitors)));
         self.config = Arc::new(config);
         self.monitors = monitors;
     }

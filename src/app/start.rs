@@ -100,7 +100,10 @@ fn resolve(
         StartPosition::Earliest => return Ok(span.start),
         StartPosition::Latest => return Ok(span.end),
         StartPosition::Window => {
-            let back = config.window.size_ms.saturating_add(config.panes.lateness_ms);
+            let back = config
+                .window
+                .size_ms
+                .saturating_add(config.panes.lateness_ms);
             now_ms().saturating_sub(back)
         }
         StartPosition::At { ms } => ms,

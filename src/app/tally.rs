@@ -89,7 +89,10 @@ impl Tally {
         for (outcome, n) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
             flush(n, |n| metrics.add_outcome(outcome, n));
         }
-        for (reason, n) in InvalidRecord::ALL.into_iter().zip(&mut self.invalid_records) {
+        for (reason, n) in InvalidRecord::ALL
+            .into_iter()
+            .zip(&mut self.invalid_records)
+        {
             flush(n, |n| metrics.add_invalid_record(reason, n));
         }
         for (feature, found) in self.invalid_values.iter_mut().enumerate() {

@@ -38,8 +38,8 @@ use super::worker::{Watched, Worker};
 
 /// The parts of a running program, as far as ending them goes.
 pub(crate) struct Running {
-    threads: Vec<(&'static str, JoinHandle<()>)>,
-    checkpointer: JoinHandle<()>,
+    workers_and_checkpointer: Vec<Part>,
+    assigner_thread: Vec<Part>,
     workers: Vec<Sender<WorkerCommand>>,
     assigner: Sender<AssignerCommand>,
     evaluators: HashMap<String, UnboundedSender<EvaluatorMessage>>,
@@ -49,6 +49,12 @@ pub(crate) struct Running {
     readers: CancellationToken,
     give_up: CancellationToken,
 }
+
+/// A thread, and what it is called when it ends by itself.
+type Part = (&'static str, JoinHandle<()>);
+
+const WORKERS_DRAIN: Duration = Duration::from_millis(7500);
+const ASSIGNER_DRAIN: Duration = Duration::from_millis(500);
 
 /// Starts everything. Nothing is read before every part is there.
 pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
@@ -71,8 +77,9 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let give_up = CancellationToken::new();
     let readers = CancellationToken::new();
 
-    let (worker_commands, worker_inboxes): (Vec<_>, Vec<_>) =
-        (0..config.kafka.threads.max(1)).map(|_| blocking::channel()).unzip();
+    let (worker_commands, worker_inboxes): (Vec<_>, Vec<_>) = (0..config.kafka.threads.max(1))
+        .map(|_| blocking::channel())
+        .unzip();
     let (assigner_commands, assigner_inbox) = blocking::channel();
 
     let mut evaluators = HashMap::new();
@@ -90,7 +97,10 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
             mailbox,
             checks,
             workers: worker_commands.clone(),
-            ends: Ends(assigner_commands.clone()),
+            ends: Ends {
+                commands: assigner_commands.clone(),
+                shutdown: shutdown.clone(),
+            },
             log: Arc::clone(&log),
             log_head: Arc::clone(&log_head),
             view: view_in,
@@ -112,7 +122,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let (monitors_in, monitors_out) = watch::channel(Arc::new(handles));
 
     let (checkpoints_in, checkpoints) = blocking::channel();
-    let mut threads = Vec::new();
+    let mut threads: Vec<Part> = Vec::new();
     for (id, inbox) in worker_inboxes.into_iter().enumerate() {
         let again = assigner_commands.clone();
         let worker = Worker {
@@ -141,20 +151,23 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         metrics: Arc::clone(&metrics),
         give_up: give_up.clone(),
     };
-    let checkpointer = spawn("checkpointer", move || checkpointer.run())?;
+    threads.push((
+        "the checkpointer",
+        spawn("checkpointer", move || checkpointer.run())?,
+    ));
     let assigner = Assigner {
         control: Control::new(&config.kafka)?,
         commands: assigner_inbox,
         monitors: monitors.clone(),
         workers: worker_commands.clone(),
         evaluators: evaluators.clone(),
-        store: store.clone(),
+        store,
         positions,
         health: health.clone(),
         metrics: Arc::clone(&metrics),
         neighbour: Neighbour::new(&config.kafka.group_id, &config.kafka.instance_id),
     };
-    threads.push(("the assigner", spawn("assigner", move || assigner.run())?));
+    let assigner_thread = vec![("the assigner", spawn("assigner", move || assigner.run())?)];
 
     let (reload_in, reloads) = mpsc::channel(4);
     let (notify_in, notify) = watch::channel(Arc::new(notify_config(&config, &monitors)));
@@ -184,17 +197,20 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     };
     let mut tasks = vec![
         tokio::spawn(reloader.run(readers.clone())),
-        tokio::spawn(crate::http::serve(listener, crate::http::router(state), readers.clone())),
+        tokio::spawn(crate::http::serve(
+            listener,
+            crate::http::router(state),
+            readers.clone(),
+        )),
         tokio::spawn(expire(log, config.state.history_ms, readers.clone())),
         tokio::spawn(sink::run_notifier(context.clone(), notify, metrics.clone())),
     ];
     if let Some(csv) = config.csv.clone() {
         tasks.push(tokio::spawn(sink::run_csv(context, csv, metrics)));
     }
-    let _ = shutdown;
     Ok(Running {
-        threads,
-        checkpointer,
+        workers_and_checkpointer: threads,
+        assigner_thread,
         workers: worker_commands,
         assigner: assigner_commands,
         evaluators,
@@ -214,12 +230,12 @@ impl Running {
                 () = shutdown.cancelled() => return None,
                 _ = look.tick() => {}
             }
-            let ended = self.threads.iter().find(|(_, thread)| thread.is_finished());
-            if let Some((part, _)) = ended {
+            let mut threads = self
+                .workers_and_checkpointer
+                .iter()
+                .chain(&self.assigner_thread);
+            if let Some((part, _)) = threads.find(|(_, thread)| thread.is_finished()) {
                 return Some(part);
-            }
-            if self.checkpointer.is_finished() {
-                return Some("the checkpointer");
             }
             if self.evaluations.iter().any(Task::is_finished) {
                 return Some("an evaluator");
@@ -230,38 +246,21 @@ impl Running {
     /// Ends the parts along the data path: what one has made durable, the next still takes in.
     pub(crate) async fn drain(self) {
         for worker in &self.workers {
+            // One that is gone has stopped.
             let _ = worker.send(WorkerCommand::Stop);
         }
-        drop(self.workers);
         self.give_up.cancel();
-        let (threads, checkpointer, assigner) = (self.threads, self.checkpointer, self.assigner);
-        let blocking = tokio::task::spawn_blocking(move || {
-            let mut last = None;
-            for (part, thread) in threads {
-                if part == "the assigner" {
-                    last = Some(thread);
-                } else if thread.join().is_err() {
-                    tracing::error!("{part} panicked");
-                }
-            }
-            let _ = checkpointer.join();
-            // The assigner last: it commits where the workers stopped.
-            let _ = assigner.send(AssignerCommand::Stop);
-            if let Some(thread) = last {
-                let _ = thread.join();
-            }
-        });
-        let evaluators = self.evaluators;
-        let stop_evaluators = async {
-            for evaluator in evaluators.values() {
-                let _ = evaluator.send(EvaluatorMessage::Stop);
-            }
-            for evaluation in self.evaluations {
-                let _ = evaluation.await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(7), blocking).await;
-        stop_evaluators.await;
+        ended(&self.workers_and_checkpointer, WORKERS_DRAIN).await;
+        // The assigner after them: it commits where they stopped. It may hang with a dead broker,
+        // and nothing depends on it.
+        let _ = self.assigner.send(AssignerCommand::Stop);
+        for evaluator in self.evaluators.values() {
+            let _ = evaluator.send(EvaluatorMessage::Stop);
+        }
+        for evaluation in self.evaluations {
+            let _ = evaluation.await;
+        }
+        ended(&self.assigner_thread, ASSIGNER_DRAIN).await;
         self.readers.cancel();
         for task in self.tasks {
             let _ = task.await;
@@ -269,9 +268,27 @@ impl Running {
     }
 }
 
+/// Waits until these threads have ended, or for `limit`.
+async fn ended(parts: &[Part], limit: Duration) {
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let all = async {
+        while !parts.iter().all(|(_, thread)| thread.is_finished()) {
+            look.tick().await;
+        }
+    };
+    if tokio::time::timeout(limit, all).await.is_err() {
+        tracing::warn!(
+            "{} did not end in time",
+            parts.iter().map(|p| p.0).collect::<Vec<_>>().join(", ")
+        );
+    }
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(run).with_context(|| format!("cannot start the {name} thread"))
+    thread
+        .spawn(run)
+        .with_context(|| format!("cannot start the {name} thread"))
 }
 
 /// The evaluator where it stood: its ring over stored panes, its incidents, its last report.
@@ -291,18 +308,29 @@ fn restore<S: StateStore + ReportLog>(
     let idle = Duration::from_millis(monitor.config.idle_timeout_ms.max(0) as u64);
     let closing = Closing::new(definition.panes, definition.window, ring, idle);
     let last = last_final(store, monitor)?;
-    Ok(Evaluator::new(Arc::clone(monitor), wiring, closing, state, last))
+    Ok(Evaluator::new(
+        Arc::clone(monitor),
+        wiring,
+        closing,
+        state,
+        last,
+    ))
 }
 
 /// The last final report, if it was made by the same features.
 fn last_final(log: &dyn ReportLog, monitor: &Monitor) -> Result<Option<DriftReport>> {
     let entries = log.history(&monitor.definition.monitor, i64::MIN, i64::MAX, 64)?;
-    let reports = entries.into_iter().rev().filter_map(|entry| match entry.body {
-        LogBody::Report(report) if report.trigger == Trigger::Final => Some(report),
-        _ => None,
-    });
+    let reports = entries
+        .into_iter()
+        .rev()
+        .filter_map(|entry| match entry.body {
+            LogBody::Report(report) if report.trigger == Trigger::Final => Some(report),
+            _ => None,
+        });
     let features = monitor.definition.features.len();
-    Ok(reports.take(1).find(|report| report.features.len() == features))
+    Ok(reports
+        .take(1)
+        .find(|report| report.features.len() == features))
 }
 
 fn handle(

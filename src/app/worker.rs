@@ -135,9 +135,8 @@ impl<S: Source + 'static> Loop<S> {
         let mut first_at = None;
         let handed = self.worker.source.drain(WAIT, BATCH, &mut |record| {
             let now = *first_at.get_or_insert_with(Instant::now);
-            let is = |p: &Partition| {
-                p.id.partition == record.partition && p.id.topic == record.topic
-            };
+            let is =
+                |p: &Partition| p.id.partition == record.partition && p.id.topic == record.topic;
             if !partitions.get(last).is_some_and(is) {
                 let Some(found) = partitions.iter().position(is) else {
                     return;
@@ -158,8 +157,11 @@ impl<S: Source + 'static> Loop<S> {
             let spent = first_at.max(began).elapsed();
             self.processed(handed_over, spent);
             let now = now_ms();
-            for ((counter, watched), after) in
-                self.counters.iter_mut().zip(&self.worker.watched).zip(after_close)
+            for ((counter, watched), after) in self
+                .counters
+                .iter_mut()
+                .zip(&self.worker.watched)
+                .zip(after_close)
             {
                 counter.tally.flush(&watched.metrics, now);
                 watched.metrics.add_after_close(after);
@@ -242,7 +244,9 @@ impl<S: Source + 'static> Loop<S> {
         };
         let units = units
             .into_iter()
-            .filter_map(|(key, state)| Some(Unit::restore(key.clone(), index(&key.monitor)?, state)))
+            .filter_map(|(key, state)| {
+                Some(Unit::restore(key.clone(), index(&key.monitor)?, state))
+            })
             .collect();
         self.worker.positions.update(&partition, |p| {
             p.next = offset;
@@ -273,13 +277,19 @@ impl<S: Source + 'static> Loop<S> {
         self.positioned_at = Instant::now();
         for partition in &self.partitions {
             let next = self.position(partition);
-            self.worker.positions.update(&partition.id, |p| p.next = next);
+            self.worker
+                .positions
+                .update(&partition.id, |p| p.next = next);
         }
         for partition in &self.partitions {
             for unit in &partition.units {
                 if let Some(ms) = unit.panes().greatest_ms() {
                     let watched = &self.worker.watched[unit.monitor];
-                    let UnitKey { monitor: _, topic, partition } = &unit.key;
+                    let UnitKey {
+                        monitor: _,
+                        topic,
+                        partition,
+                    } = &unit.key;
                     let name = &watched.monitor.definition.monitor;
                     self.worker.metrics.watermark(name, topic, *partition, ms);
                 }
@@ -313,7 +323,9 @@ impl<S: Source + 'static> Loop<S> {
 
     fn panes_of(&self, unit: &Unit) -> Vec<(PaneId, PaneCounts)> {
         let in_flight = self.in_flight.iter().flat_map(|sealed| sealed.iter());
-        let in_flight = in_flight.filter(|(key, _)| *key == unit.key).map(|(_, s)| s);
+        let in_flight = in_flight
+            .filter(|(key, _)| *key == unit.key)
+            .map(|(_, s)| s);
         let sealed = in_flight.chain(&unit.sealed);
         let open = unit.panes().open().iter();
         sealed
@@ -389,7 +401,9 @@ impl<S: Source + 'static> Loop<S> {
     fn checkpointed(&mut self) {
         self.in_flight = None;
         for (partition, offset) in self.durable.drain(..) {
-            self.worker.positions.update(&partition, |p| p.durable = offset);
+            self.worker
+                .positions
+                .update(&partition, |p| p.durable = offset);
         }
     }
 
@@ -403,7 +417,9 @@ impl<S: Source + 'static> Loop<S> {
             self.await_checkpoint(deadline);
         }
         if self.in_flight.is_some() {
-            tracing::error!("stopped before the last checkpoint was durable; the next start reads those records again");
+            tracing::error!(
+                "stopped before the last checkpoint was durable; the next start reads those records again"
+            );
         }
         let source = self.worker.source;
         std::thread::spawn(move || drop(source));

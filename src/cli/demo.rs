@@ -58,13 +58,8 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let broker = broker()?;
     let config = configure(&args, folder.path(), &broker.bootstrap_servers())?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(show(args, config))?;
-    drop(folder);
-    // A client that hangs while it is dropped must not keep the process.
-    std::process::exit(0);
+    super::block_on(show(args, config))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn broker() -> Result<MockCluster<'static, rdkafka::producer::DefaultProducerContext>> {

@@ -47,7 +47,7 @@ pub enum Command {
     /// Watch Kafka topics as the configuration says
     Run(run::RunArgs),
     /// Compute PSI over a file with the same engine
-    Check(check::CheckArgs),
+    Check(Box<check::CheckArgs>),
     /// Build a reference profile, or look into one
     Reference(reference::ReferenceArgs),
     /// Put the rows of a file on a topic
@@ -59,9 +59,7 @@ pub enum Command {
     /// Ask a running psiren whether it is ready
     Health(health::HealthArgs),
     /// Print a completion script for a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
 }
@@ -72,7 +70,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
-        Command::Check(args) => check::run(args),
+        Command::Check(args) => check::run(*args),
         Command::Reference(args) => reference::run(args, &load_config),
         Command::Produce(args) => produce::run(args),
         Command::Validate(args) => validate::run(args),
@@ -103,6 +101,17 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     } else {
         SURROUNDINGS
     }
+}
+
+/// Runs `future` on a runtime of its own, which is left behind: a thread that hangs in a Kafka
+/// client must not keep the process.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    done
 }
 
 /// The configuration in `path`, under the environment and nothing else.

@@ -25,7 +25,12 @@ pub struct ProduceArgs {
     #[arg(short, long)]
     pub topic: String,
     /// The brokers; or take them and their security settings from `--config`
-    #[arg(short, long, value_name = "HOST:PORT,…", default_value = "localhost:9092")]
+    #[arg(
+        short,
+        long,
+        value_name = "HOST:PORT,…",
+        default_value = "localhost:9092"
+    )]
     pub bootstrap_servers: String,
     /// Take the Kafka settings from this configuration
     #[arg(long, value_name = "FILE", conflicts_with = "bootstrap_servers")]
@@ -82,12 +87,15 @@ pub fn run(args: ProduceArgs) -> Result<ExitCode> {
     file.payloads(|number, payload| {
         let step = fields.row(payload).and_then(|row| {
             pace.wait(sent, row.event_ms);
-            producer.send(&args.topic, &Row {
-                timestamp_ms: row.event_ms.filter(|_| args.stamp),
-                key: row.key.as_deref(),
-                partition: None,
-                payload,
-            })
+            producer.send(
+                &args.topic,
+                &Row {
+                    timestamp_ms: row.event_ms.filter(|_| args.stamp),
+                    key: row.key.as_deref(),
+                    partition: None,
+                    payload,
+                },
+            )
         });
         if let Err(error) = step {
             failed = Some(error.context(format!("row {number} of {}", args.file.display())));
@@ -128,7 +136,8 @@ fn progress() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = "{spinner} {human_pos} records  {per_sec}  {elapsed}";
-    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new_spinner().with_style(style)
 }
 

@@ -38,12 +38,8 @@ pub struct RunArgs {
 pub fn run(args: RunArgs) -> Result<ExitCode> {
     telemetry::init(args.log_format, "info");
     let config = load(&args)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(watch(config, args))?;
-    // A client that hangs while it is dropped must not keep the process.
-    std::process::exit(0);
+    super::block_on(watch(config, args))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn watch(config: Config, args: RunArgs) -> Result<()> {
@@ -51,7 +47,9 @@ async fn watch(config: Config, args: RunArgs) -> Result<()> {
     app::cancel_on_signal(shutdown.clone())?;
     let options = Options {
         reset_state: args.reset_state,
-        reread: Some(Box::new(move || load(&args).map_err(|error| format!("{error:#}")))),
+        reread: Some(Box::new(move || {
+            load(&args).map_err(|error| format!("{error:#}"))
+        })),
     };
     App::build(config, options).await?.run(shutdown).await
 }

@@ -18,12 +18,7 @@
 )]
 #![cfg_attr(
     test,
-    expect(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "a test may panic"
-    )
+    expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")
 )]
 
 pub mod counts;

@@ -81,6 +81,10 @@ impl ReportLog for MemoryLog {
         Ok(EvaluatorState::default())
     }
 
+    fn head(&self) -> Result<u64, StateError> {
+        Ok(*self.head.borrow())
+    }
+
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
         let inner = self.inner.lock().unwrap();
         let numbered = (1..).zip(inner.entries.iter().cloned());

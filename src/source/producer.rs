@@ -59,7 +59,11 @@ impl Producer {
     pub fn new(kafka: &KafkaConfig) -> Result<Self> {
         let mut config = client_config(kafka);
         for consumer_only in ["fetch.", "queued.max."] {
-            for key in kafka.properties.keys().filter(|k| k.starts_with(consumer_only)) {
+            for key in kafka
+                .properties
+                .keys()
+                .filter(|k| k.starts_with(consumer_only))
+            {
                 config.remove(key);
             }
         }
@@ -129,7 +133,9 @@ impl Producer {
     /// # Errors
     /// When some were not taken.
     pub fn finish(&mut self) -> Result<u64> {
-        self.producer.flush(FLUSH).context("waiting for the brokers")?;
+        self.producer
+            .flush(FLUSH)
+            .context("waiting for the brokers")?;
         let delivered = self.deliveries.delivered.load(Ordering::Relaxed);
         match self.deliveries.failed.load(Ordering::Relaxed) {
             0 => Ok(delivered),

@@ -281,7 +281,7 @@ fn times_nested_and_binary_columns_are_refused_one_by_one() {
         None,
     );
     let inner = Fields::from(vec![Field::new("a", DataType::Int32, true)]);
-    let nested = StructArray::new(inner, vec![whole.clone()], None::<NullBuffer>);
+    let nested = StructArray::new(inner, vec![whole], None::<NullBuffer>);
     let bytes = BinaryArray::from_iter_values((0..20).map(|i| [i as u8]));
     let cast = |t: &DataType| cast(&numbers, t).unwrap();
     let columns: Vec<(&str, ArrayRef)> = vec![

@@ -172,7 +172,7 @@ fn reasons(out: &mut String, list: &[LeftOut]) {
 fn bar(share: f64) -> String {
     let eighths = ((share * BAR_CELLS * 8.0).round() as usize).max(usize::from(share > 0.0));
     let mut bar = "█".repeat(eighths / 8);
-    bar.extend(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8].chars());
+    bar.push_str(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]);
     bar
 }
 
