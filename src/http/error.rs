@@ -75,11 +75,8 @@ impl ApiError {
     }
 
     pub(super) fn wrong_method(method: &Method, path: &str) -> Self {
-        let other = if method == Method::POST {
-            "GET"
-        } else {
-            "POST"
-        };
+        let changes = ["/api/v1/check", "/api/v1/reload"].contains(&path);
+        let other = if changes { "POST" } else { "GET" };
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{path} does not take {method}; use {other}"),

@@ -172,16 +172,13 @@ impl Metrics {
 
     /// Lets the counters of a receiver begin at 0.
     pub fn channel(&self, channel: &str) {
-        for ok in [true, false] {
-            self.counter(
-                &self.families.notifications_total,
-                &[channel, result(ok)],
-                0,
-            );
+        for result in ["ok", "error", "refused"] {
+            self.counter(&self.families.notifications_total, &[channel, result], 0);
         }
     }
 
-    /// An attempt to deliver a message to a receiver, by result: `ok` or `error`.
+    /// An attempt to deliver a message to a receiver, by result: `ok`, `error` (it will be
+    /// tried again) or `refused`.
     pub fn notified(&self, channel: &str, result: &str) {
         self.counter(&self.families.notifications_total, &[channel, result], 1);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use psiren::config::HttpConfig;
 use psiren::drift::Trigger;
 use psiren::http::serve::{Limits, serve_within};
@@ -140,6 +140,21 @@ async fn a_wrong_method_is_refused_in_words() {
     let (status, text) = site.answer(post("/metrics", "{}")).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(error(&text).contains("use GET"), "{text}");
+    let mut preflight = get("/api/v1/check");
+    *preflight.method_mut() = Method::OPTIONS;
+    let (status, text) = site.answer(preflight).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(error(&text).contains("use POST"), "{text}");
+}
+
+#[tokio::test]
+async fn monitors_that_a_reload_takes_away_are_gone() {
+    let site = site();
+    assert_eq!(site.get("/api/v1/monitors/flights").await.0, StatusCode::OK);
+    site.monitors.send(Arc::default()).unwrap();
+    let (status, _) = site.get("/api/v1/monitors/flights").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(site.json("/api/v1/status").await["monitors"], json!([]));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ fn filled() -> (Arc<Metrics>, Arc<MonitorMetrics>) {
     metrics.notified("oncall", "ok");
     metrics.csv_rows(3);
     metrics.csv_error();
+    metrics.csv_failing(false);
     metrics.ready(true);
     (metrics, monitor)
 }

@@ -30,6 +30,7 @@ pub(crate) type Checks = mpsc::Receiver<oneshot::Sender<Result<CheckOutcome, Str
 pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) health: Health,
+    pub(crate) monitors: watch::Sender<Arc<Vec<MonitorHandle>>>,
     pub(crate) view: watch::Sender<Arc<MonitorView>>,
     pub(crate) checks: Checks,
     pub(crate) reloads: mpsc::Receiver<oneshot::Sender<ReloadOutcome>>,
@@ -60,10 +61,11 @@ impl Site {
             view: viewed,
             checks: ask_check,
         };
+        let (monitors, watched) = watch::channel(Arc::new(vec![handle]));
         let health = Health::default();
         let app = AppState {
             config: Arc::new(config),
-            monitors: watch::channel(Arc::new(vec![handle])).1,
+            monitors: watched,
             log: Arc::new(filled_log()),
             health: health.clone(),
             metrics,
@@ -73,6 +75,7 @@ impl Site {
         Self {
             router: router(app),
             health,
+            monitors,
             view,
             checks,
             reloads,
