@@ -15,6 +15,7 @@ use super::LoadOptions;
 use super::error::ReferenceError;
 use super::parquet::{Column, ColumnClass, Values};
 use super::profile::LeftOut;
+use super::time::epoch_seconds;
 use crate::config::FeatureConfig;
 
 /// One feature to build: its settings and where its column is.
@@ -61,6 +62,12 @@ pub fn plan(
                 named: true,
             });
             plan.wanted.extend(named);
+        } else if let Some(other) = namesake(column, options) {
+            let other = column_of(other);
+            plan.leave_out(
+                column,
+                format!("the feature of this name is column {other:?}"),
+            );
         } else {
             match chooser.choose(column) {
                 Ok(named) => plan.wanted.push(Wanted {
@@ -85,6 +92,12 @@ impl Plan {
             reason,
         });
     }
+}
+
+/// A feature that has this column's name and another column.
+fn namesake<'a>(column: &Column, options: &'a LoadOptions) -> Option<&'a FeatureConfig> {
+    let mut features = options.features.iter();
+    features.find(|f| f.name == column.name && column_of(f) != column.name)
 }
 
 /// The reference's column of a feature.
@@ -206,9 +219,8 @@ const FEW_VALUES: usize = 20;
 ///
 /// - Text: more than half of the values differ and there are more of them than `max_categories`,
 ///   or all (20 or more) differ; or all of them are dates or times.
-/// - Integers: in row order each is greater than the one before (20 or more); or the name ends
-///   like an identifier's and more than half of the values differ; or the name is that of a time
-///   and all values are epoch times between 1990 and 2200.
+/// - Integers: the name ends like an identifier's and more than half of the values differ; or the
+///   name ends like a time's and all values are epoch times between 1990 and 2200.
 #[must_use]
 pub fn identifier_reason(
     name: &str,
@@ -239,16 +251,22 @@ fn text_reason(texts: &HashMap<String, u64>, max_categories: usize) -> Option<St
 fn is_time(text: &str) -> bool {
     text.contains(['-', ':'])
         && (text.parse::<jiff::Timestamp>().is_ok()
-            || text.parse::<jiff::civil::DateTime>().is_ok()
-            || text.parse::<jiff::civil::Time>().is_ok())
+            || text.parse::<jiff::civil::DateTime>().is_ok())
+}
+
+/// What to say of whole numbers that only grow: they may count rows. Not enough to leave them out.
+#[must_use]
+pub fn growing_note(values: &Values) -> Option<String> {
+    let Values::Numbers(numbers) = values else {
+        return None;
+    };
+    let grows = numbers.len() >= FEW_VALUES && numbers.windows(2).all(|w| w[0] < w[1]);
+    grows.then(|| {
+        "each value is greater than the one before; if it only counts rows, exclude it".to_owned()
+    })
 }
 
 fn integer_reason(name: &str, numbers: &[f64]) -> Option<String> {
-    if numbers.len() >= FEW_VALUES && numbers.windows(2).all(|w| w[0] < w[1]) {
-        return Some(
-            "it looks like a row number: each value is greater than the one before".into(),
-        );
-    }
     if names_an_identifier(name) {
         let mut sorted = numbers.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -261,7 +279,7 @@ fn integer_reason(name: &str, numbers: &[f64]) -> Option<String> {
             ));
         }
     }
-    let is_epoch = names_a_time(name) && numbers.iter().all(|x| is_epoch(*x));
+    let is_epoch = names_a_time(name) && numbers.iter().all(|x| epoch_seconds(*x).is_some());
     is_epoch.then(|| "it looks like a time by its name and its values".to_owned())
 }
 
@@ -283,7 +301,11 @@ fn last_word(name: &str) -> String {
 }
 
 fn names_an_identifier(name: &str) -> bool {
-    ["id", "uuid", "guid", "key", "pk", "index", "rowid"].contains(&last_word(name).as_str())
+    [
+        "id", "uuid", "guid", "key", "pk", "index", "idx", "row", "rowid", "rownum", "seq",
+        "offset",
+    ]
+    .contains(&last_word(name).as_str())
         || name.starts_with("__index_level_")
         || name.starts_with("Unnamed: ")
 }
@@ -300,16 +322,6 @@ fn names_a_time(name: &str) -> bool {
         "ms",
     ]
     .contains(&last_word(name).as_str())
-}
-
-fn is_epoch(x: f64) -> bool {
-    let seconds = match x {
-        x if x < 1e11 => x,
-        x if x < 1e14 => x / 1e3,
-        x if x < 1e17 => x / 1e6,
-        x => x / 1e9,
-    };
-    (631_152_000.0..7_258_118_400.0).contains(&seconds)
 }
 
 #[cfg(test)]
@@ -387,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn two_features_never_have_one_name() {
+        let options = LoadOptions {
+            features: vec![FeatureConfig {
+                name: "age_group".into(),
+                column: Some("age".into()),
+                ..FeatureConfig::default()
+            }],
+            ..LoadOptions::default()
+        };
+        assert_eq!(watched(&options), ["age_group"]);
+    }
+
+    #[test]
     fn a_column_that_does_not_exist_is_an_error() {
         let options = LoadOptions {
             include: strings(&["agee"]),
@@ -411,9 +436,9 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_count_rows_or_name_records_are_identifiers() {
-        assert!(integers("n", 0..100).is_some());
-        assert!(integers("n", (0..100).map(|i| i * 37 % 100)).is_none());
+    fn integers_that_name_records_are_identifiers() {
+        assert!(integers("row", 0..100).is_some());
+        assert!(integers("n", 0..100).is_none());
         assert!(integers("user_id", (0..100).map(|i| i * 37 % 100)).is_some());
         assert!(integers("VendorID", (0..100).map(|i| i % 2)).is_none());
         assert!(integers("created_at", (0..100).map(|i| 1_400_000_000 + i % 7)).is_some());

@@ -18,6 +18,7 @@ pub mod parquet;
 pub mod profile;
 mod profile_check;
 pub mod quantile;
+mod time;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
