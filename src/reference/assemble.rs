@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::LoadOptions;
 use super::build::{self, Names};
-use super::columns::{Wanted, column_of, growing_note, identifier_reason, plan, unwatchable};
+use super::columns::{Wanted, column_of, plan, unwatchable};
 use super::error::ReferenceError;
+use super::identifiers::{growing_note, identifier_reason};
 use super::parquet::{Column, ColumnClass, ColumnValues, ParquetFile};
 use super::profile::{
     BuiltWith, EventTimeSpan, LeftOut, PROFILE_VERSION, Profile, ProfileFeature, Source,

@@ -14,6 +14,7 @@ pub mod build;
 pub mod categories;
 pub mod columns;
 mod error;
+pub mod identifiers;
 pub mod parquet;
 pub mod profile;
 mod profile_check;
