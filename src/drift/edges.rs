@@ -116,8 +116,8 @@ impl Binning {
                 categories.get(i).cloned().unwrap_or_else(|| "other".into())
             }
             Self::Numeric { edges, closed, .. } => {
-                let lower = i.checked_sub(1).and_then(|j| edges.get(j));
-                let upper = edges.get(i);
+                let lower = i.checked_sub(1).and_then(|j| edges.get(j)).map(number_text);
+                let upper = edges.get(i).map(number_text);
                 match (lower, upper, closed) {
                     (None, None, _) => "any value".to_owned(),
                     (None, Some(b), Closed::Right) => format!("≤ {b}"),
@@ -129,6 +129,18 @@ impl Binning {
                 }
             }
         }
+    }
+}
+
+/// `x` for people: the shortest digits that give it back, with an exponent where there would be
+/// long runs of zeros.
+#[must_use]
+pub fn number_text(x: &f64) -> String {
+    let plain = *x == 0.0 || (1e-5..1e16).contains(&x.abs());
+    if plain {
+        x.to_string()
+    } else {
+        format!("{x:e}")
     }
 }
 
@@ -181,6 +193,20 @@ mod tests {
         };
         assert_eq!(binning(true).cell(Value::Number(0.1)), Cell::Bucket(1));
         assert_eq!(binning(false).cell(Value::Number(0.1)), Cell::Bucket(0));
+    }
+
+    #[test]
+    fn a_range_is_short_however_large_its_edges() {
+        let binning = numeric(&[-4.5e-17, 0.0, 6.904679999999999, 1.8e19]);
+        let ranges: Vec<_> = (0..5).map(|i| binning.bucket_range(i)).collect();
+        let expected = [
+            "≤ -4.5e-17",
+            "(-4.5e-17, 0]",
+            "(0, 6.904679999999999]",
+            "(6.904679999999999, 1.8e19]",
+            "> 1.8e19",
+        ];
+        assert_eq!(ranges, expected);
     }
 
     #[test]

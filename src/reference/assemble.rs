@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::LoadOptions;
 use super::build::{self, Names};
-use super::columns::{Wanted, column_of, identifier_reason, plan, unwatchable};
+use super::columns::{Wanted, column_of, plan, unwatchable};
 use super::error::ReferenceError;
+use super::identifiers::{growing_note, identifier_reason};
 use super::parquet::{Column, ColumnClass, ColumnValues, ParquetFile};
 use super::profile::{
     BuiltWith, EventTimeSpan, LeftOut, PROFILE_VERSION, Profile, ProfileFeature, Source,
 };
+use super::time;
 use crate::config::{BinningConfig, EdgeRule, FeatureConfig};
 use crate::drift::FeatureKind;
 
@@ -61,6 +63,8 @@ pub(super) fn from_profile(
     let stored = std::mem::take(&mut profile.features);
     let known = stored_columns(&stored, &profile);
     let plan = plan(path, &known, options)?;
+    let is_wanted = |name: &str| plan.wanted.iter().any(|w| known[w.column].name == name);
+    profile.problems.retain(|p| is_wanted(&p.column));
     for wanted in plan.wanted {
         let column = &known[wanted.column].name;
         let rule = rule_of(&wanted.feature, options);
@@ -202,6 +206,8 @@ fn build_feature(
             )));
         }
     }
+    let growing = growing_note(&values.values)
+        .filter(|_| !wanted.named && column.class == ColumnClass::Integer);
     let names = Names {
         feature: &feature.name,
         column: &column.name,
@@ -209,6 +215,7 @@ fn build_feature(
     Ok(match build::feature(names, values, &rule, single) {
         Err(reason) => Outcome::Refused(reason),
         Ok(mut built) => {
+            built.notes.extend(growing);
             if column.data_type == "halffloat" {
                 built
                     .notes
@@ -295,16 +302,15 @@ fn source(file: &ParquetFile) -> Result<Source, ReferenceError> {
 
 fn event_time(
     files: &[ParquetFile],
-    column: Option<&str>,
+    name: Option<&str>,
 ) -> Result<Option<EventTimeSpan>, ReferenceError> {
-    let Some(column) = column else {
+    let Some(name) = name else {
         return Ok(None);
     };
     let mut span: Option<(i64, i64)> = None;
     for file in files {
-        let is_time = |c: &Column| c.name == column && c.class == ColumnClass::Time;
-        if file.columns().iter().any(is_time)
-            && let Some((from, to)) = file.time_span(column)?
+        if let Some(column) = file.columns().iter().find(|c| c.name == name)
+            && let Some((from, to)) = time::span(file, column)?
         {
             span = Some(span.map_or((from, to), |(a, b)| (a.min(from), b.max(to))));
         }
@@ -312,7 +318,7 @@ fn event_time(
     let text = |ms| jiff::Timestamp::from_millisecond(ms).map(|t| t.to_string());
     Ok(span.and_then(|(from, to)| {
         Some(EventTimeSpan {
-            column: column.to_owned(),
+            column: name.to_owned(),
             from: text(from).ok()?,
             to: text(to).ok()?,
         })

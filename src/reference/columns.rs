@@ -1,19 +1,18 @@
 //! Which columns are watched.
 //!
 //! Every column is, except the monitor's timestamp, times, nested and binary columns, and (decided
-//! once its values are known, see [`identifier_reason`]) those that look like identifiers. A column
+//! once its values are known, see [`identifier_reason`](super::identifiers::identifier_reason)) those that look like identifiers. A column
 //! named by a feature or, letter for letter, by `include` is watched in any case. The strongest
 //! statement wins: a feature, `exclude` letter for letter, `include` letter for letter, a pattern of
 //! `exclude`, a pattern of `include`.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use globset::{Glob, GlobMatcher};
 
 use super::LoadOptions;
 use super::error::ReferenceError;
-use super::parquet::{Column, ColumnClass, Values};
+use super::parquet::{Column, ColumnClass};
 use super::profile::LeftOut;
 use crate::config::FeatureConfig;
 
@@ -61,6 +60,12 @@ pub fn plan(
                 named: true,
             });
             plan.wanted.extend(named);
+        } else if let Some(other) = namesake(column, options) {
+            let other = column_of(other);
+            plan.leave_out(
+                column,
+                format!("the feature of this name is column {other:?}"),
+            );
         } else {
             match chooser.choose(column) {
                 Ok(named) => plan.wanted.push(Wanted {
@@ -85,6 +90,12 @@ impl Plan {
             reason,
         });
     }
+}
+
+/// A feature that has this column's name and another column.
+fn namesake<'a>(column: &Column, options: &'a LoadOptions) -> Option<&'a FeatureConfig> {
+    let mut features = options.features.iter();
+    features.find(|f| f.name == column.name && column_of(f) != column.name)
 }
 
 /// The reference's column of a feature.
@@ -198,120 +209,6 @@ pub fn unwatchable(column: &Column) -> Option<String> {
     }
 }
 
-/// Fewer values than this show nothing about being different from each other.
-const FEW_VALUES: usize = 20;
-
-/// Why a column looks like an identifier or a time, which no model learns from; `None` when it
-/// does not. `integer`: the column's type is a whole number.
-///
-/// - Text: more than half of the values differ and there are more of them than `max_categories`,
-///   or all (20 or more) differ; or all of them are dates or times.
-/// - Integers: in row order each is greater than the one before (20 or more); or the name ends
-///   like an identifier's and more than half of the values differ; or the name is that of a time
-///   and all values are epoch times between 1990 and 2200.
-#[must_use]
-pub fn identifier_reason(
-    name: &str,
-    values: &Values,
-    integer: bool,
-    max_categories: usize,
-) -> Option<String> {
-    match values {
-        Values::Texts(texts) => text_reason(texts, max_categories),
-        Values::Numbers(numbers) if integer => integer_reason(name, numbers),
-        Values::Numbers(_) => None,
-    }
-}
-
-fn text_reason(texts: &HashMap<String, u64>, max_categories: usize) -> Option<String> {
-    let total: u64 = texts.values().sum();
-    let distinct = texts.len();
-    if distinct > 0 && texts.keys().take(1000).all(|text| is_time(text)) {
-        return Some("its text is dates or times".to_owned());
-    }
-    let mostly_different = distinct > max_categories && distinct as u64 * 2 > total;
-    let all_different = distinct >= FEW_VALUES && distinct as u64 == total;
-    (mostly_different || all_different).then(|| {
-        format!("it looks like an identifier: {distinct} different texts among {total} values")
-    })
-}
-
-fn is_time(text: &str) -> bool {
-    text.contains(['-', ':'])
-        && (text.parse::<jiff::Timestamp>().is_ok()
-            || text.parse::<jiff::civil::DateTime>().is_ok()
-            || text.parse::<jiff::civil::Time>().is_ok())
-}
-
-fn integer_reason(name: &str, numbers: &[f64]) -> Option<String> {
-    if numbers.len() >= FEW_VALUES && numbers.windows(2).all(|w| w[0] < w[1]) {
-        return Some(
-            "it looks like a row number: each value is greater than the one before".into(),
-        );
-    }
-    if names_an_identifier(name) {
-        let mut sorted = numbers.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted.dedup();
-        if sorted.len() * 2 > numbers.len() {
-            return Some(format!(
-                "it looks like an identifier by its name, and {} of its {} values differ",
-                sorted.len(),
-                numbers.len()
-            ));
-        }
-    }
-    let is_epoch = names_a_time(name) && numbers.iter().all(|x| is_epoch(*x));
-    is_epoch.then(|| "it looks like a time by its name and its values".to_owned())
-}
-
-/// The last word of `name`, lower case: `id` of `user_id`, `userId`, `User ID`.
-fn last_word(name: &str) -> String {
-    let trimmed = name.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let start = trimmed
-        .char_indices()
-        .rev()
-        .scan(None::<char>, |after, (i, c)| {
-            let boundary =
-                !c.is_alphanumeric() || (c.is_lowercase() && after.is_some_and(char::is_uppercase));
-            *after = Some(c);
-            Some((i + c.len_utf8(), boundary))
-        })
-        .find(|(_, boundary)| *boundary)
-        .map_or(0, |(i, _)| i);
-    trimmed[start..].to_lowercase()
-}
-
-fn names_an_identifier(name: &str) -> bool {
-    ["id", "uuid", "guid", "key", "pk", "index", "rowid"].contains(&last_word(name).as_str())
-        || name.starts_with("__index_level_")
-        || name.starts_with("Unnamed: ")
-}
-
-fn names_a_time(name: &str) -> bool {
-    [
-        "ts",
-        "time",
-        "timestamp",
-        "date",
-        "datetime",
-        "at",
-        "epoch",
-        "ms",
-    ]
-    .contains(&last_word(name).as_str())
-}
-
-fn is_epoch(x: f64) -> bool {
-    let seconds = match x {
-        x if x < 1e11 => x,
-        x if x < 1e14 => x / 1e3,
-        x if x < 1e17 => x / 1e6,
-        x => x / 1e9,
-    };
-    (631_152_000.0..7_258_118_400.0).contains(&seconds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +284,19 @@ mod tests {
     }
 
     #[test]
+    fn two_features_never_have_one_name() {
+        let options = LoadOptions {
+            features: vec![FeatureConfig {
+                name: "age_group".into(),
+                column: Some("age".into()),
+                ..FeatureConfig::default()
+            }],
+            ..LoadOptions::default()
+        };
+        assert_eq!(watched(&options), ["age_group"]);
+    }
+
+    #[test]
     fn a_column_that_does_not_exist_is_an_error() {
         let options = LoadOptions {
             include: strings(&["agee"]),
@@ -403,39 +313,5 @@ mod tests {
                 .to_string()
                 .contains("did you mean \"age\"")
         );
-    }
-
-    fn integers(name: &str, values: impl Iterator<Item = i32>) -> Option<String> {
-        let numbers = Values::Numbers(values.map(f64::from).collect());
-        identifier_reason(name, &numbers, true, 50)
-    }
-
-    #[test]
-    fn integers_that_count_rows_or_name_records_are_identifiers() {
-        assert!(integers("n", 0..100).is_some());
-        assert!(integers("n", (0..100).map(|i| i * 37 % 100)).is_none());
-        assert!(integers("user_id", (0..100).map(|i| i * 37 % 100)).is_some());
-        assert!(integers("VendorID", (0..100).map(|i| i % 2)).is_none());
-        assert!(integers("created_at", (0..100).map(|i| 1_400_000_000 + i % 7)).is_some());
-        assert!(integers("air_time", (0..100).map(|i| 20 + i % 7)).is_none());
-    }
-
-    #[test]
-    fn texts_that_hardly_repeat_are_identifiers() {
-        let texts = |n: usize, each| (0..n).map(|i| (format!("k{i}"), each)).collect();
-        let reason = |texts| identifier_reason("x", &Values::Texts(texts), false, 50);
-        assert!(reason(texts(30, 1)).is_some());
-        assert!(reason(texts(5, 1)).is_none());
-        assert!(reason(texts(4000, 12)).is_none());
-        let dates = (1..9).map(|d| (format!("2024-01-0{d}"), 50)).collect();
-        assert!(reason(dates).is_some());
-    }
-
-    #[test]
-    fn the_last_word_of_a_name_follows_its_writing() {
-        for name in ["user_id", "userId", "userID", "User ID", "id", "ID"] {
-            assert_eq!(last_word(name), "id", "{name}");
-        }
-        assert_eq!(last_word("paid"), "paid");
     }
 }

@@ -14,10 +14,12 @@ pub mod build;
 pub mod categories;
 pub mod columns;
 mod error;
+pub mod identifiers;
 pub mod parquet;
 pub mod profile;
 mod profile_check;
 pub mod quantile;
+mod time;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

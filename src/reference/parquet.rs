@@ -5,11 +5,13 @@
 //! is refused with the column named: nested columns, binary, times. A damaged file is an error,
 //! never a panic.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -20,6 +22,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use sha2::{Digest, Sha256};
 
 use super::error::ReferenceError;
@@ -195,6 +198,12 @@ impl ParquetFile {
         let roots = schema.root_schema().get_fields();
         let index = roots.iter().position(|field| field.name() == name);
         let mask = ProjectionMask::roots(schema, index);
+        if let Some(codec) = self.unread_codec(name) {
+            let what = format!(
+                "column {name:?} is compressed with {codec}; zstd, snappy, gzip and lz4 are read"
+            );
+            return Err(ReferenceError::corrupt(&self.path, what));
+        }
         let mut rows = 0;
         guarded(|| {
             let file = self.file.try_clone().map_err(ArrowError::from)?;
@@ -220,6 +229,25 @@ impl ParquetFile {
             return Err(ReferenceError::corrupt(&self.path, what));
         }
         Ok(())
+    }
+
+    /// A compression of the column `name` that this program does not read.
+    fn unread_codec(&self, name: &str) -> Option<&'static str> {
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups
+            .flat_map(|group| group.columns())
+            .filter(|chunk| {
+                chunk
+                    .column_path()
+                    .parts()
+                    .first()
+                    .is_some_and(|p| p == name)
+            })
+            .find_map(|chunk| match chunk.compression() {
+                Compression::BROTLI(_) => Some("brotli"),
+                Compression::LZO => Some("lzo"),
+                _ => None,
+            })
     }
 
     /// SHA-256 of the file's bytes, in hexadecimal.
@@ -248,9 +276,26 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Runs a read of untrusted bytes; a panic in the decoder is one more way for them to be damaged.
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a read of untrusted bytes. The decoder panics on some damaged pages; here that is one more
+/// way for a file to be damaged, told by the error alone.
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                report(info);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    match result {
         Ok(result) => result.map_err(|e| e.to_string()),
         Err(_) => Err("its bytes make no sense to the Parquet decoder".to_owned()),
     }

@@ -391,7 +391,7 @@ fn identifiers_are_left_out_unless_they_are_named() {
     let path = write(&folder, columns);
     let profile = load(&path);
     assert_eq!(profile.features.len(), 1);
-    assert!(reason(&profile, "row").contains("row number"));
+    assert!(reason(&profile, "row").contains("100 of its 100 values differ"));
     assert!(reason(&profile, "key").contains("100 different texts among 100 values"));
     let profile = load_with(&path, vec![feature("row", None)]).unwrap();
     assert_eq!(profile.features[0].reference.name, "row");
@@ -522,4 +522,62 @@ fn a_damaged_file_is_refused_or_read_but_never_panics() {
             }
         }
     }
+}
+
+#[test]
+fn a_profile_answers_for_the_columns_it_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let age = Int64Array::from_iter_values((0..100).map(|i| i % 40));
+    let none = Float64Array::from(vec![f64::NAN; 100]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("age", Arc::new(age.clone())),
+        ("weight", Arc::new(age)),
+        ("none", Arc::new(none)),
+    ];
+    let built = LoadOptions {
+        exclude: vec!["weight".into()],
+        ..LoadOptions::default()
+    };
+    let profile = reference::load(&write(&folder, columns), &built).unwrap();
+    let path = folder.path().join("p.json");
+    profile.save(&path).unwrap();
+
+    let error = load_with(&path, vec![feature("weight", None)]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("was left out of it (excluded by name)"),
+        "{error}"
+    );
+    let error = load_with(&path, vec![feature("wait", None)]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("its columns are age, weight, none"),
+        "{error}"
+    );
+    let error = load_with(&path, vec![feature("age", Some(FeatureKind::Categorical))]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("built as numeric, and categorical is configured"),
+        "{error}"
+    );
+
+    let mut strict = LoadOptions {
+        strict: true,
+        ..LoadOptions::default()
+    };
+    assert!(matches!(
+        reference::load(&path, &strict),
+        Err(ReferenceError::Strict { .. })
+    ));
+    strict.exclude = vec!["none".into()];
+    assert_eq!(reference::load(&path, &strict).unwrap().features.len(), 1);
+    let renamed = FeatureConfig {
+        column: Some("age".into()),
+        ..feature("years", None)
+    };
+    let profile = load_with(&path, vec![renamed]).unwrap();
+    assert_eq!(profile.features[0].reference.name, "years");
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use crate::drift::FeatureReference;
+use crate::drift::edges::number_text;
+use crate::reference::profile::BuiltWith;
 use crate::reference::{LeftOut, Profile, ProfileFeature};
 
 const TITLE: Style = Style::new().bold();
@@ -117,10 +119,19 @@ fn facts(feature: &ProfileFeature) -> String {
         ));
     }
     if let (Some(min), Some(max)) = (reference.min, reference.max) {
-        facts.push(format!("{min} to {max}"));
+        facts.push(format!("{} to {}", number_text(&min), number_text(&max)));
     }
     if let Some(rule) = feature.built_with {
-        facts.push(rule.to_string());
+        let merged = match rule {
+            BuiltWith::Quantile { buckets } | BuiltWith::Uniform { buckets } => {
+                buckets.saturating_sub(reference.counts.len())
+            }
+            BuiltWith::Explicit => 0,
+        };
+        facts.push(match merged {
+            0 => rule.to_string(),
+            n => format!("{rule}, {n} of them merged"),
+        });
     }
     facts.join(" · ")
 }
@@ -137,9 +148,11 @@ fn buckets(out: &mut String, reference: &FeatureReference) {
         let share = 100.0 * *count as f64 / total;
         let bar = bar(*count as f64 / most);
         let count = grouped(*count);
-        let line =
-            format!("  {label:<width$}  {count:>digits$}  {share:>5.1} %  {BAR}{bar}{BAR:#}");
-        let _ = writeln!(out, "{}", line.trim_end());
+        let _ = write!(out, "  {label:<width$}  {count:>digits$}  {share:>5.1} %");
+        let _ = match bar.as_str() {
+            "" => writeln!(out),
+            bar => writeln!(out, "  {BAR}{bar}{BAR:#}"),
+        };
     }
 }
 
