@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) input: PathBuf,
     /// False: the whole input is one window.
     pub(super) windows: bool,
+    /// Features were chosen, so those left out need no mention.
+    pub(super) chosen: bool,
 }
 
 /// Stands for the window where there is none.
@@ -56,6 +58,7 @@ pub(super) fn resolve(args: &CheckArgs) -> Result<Settings, CheckError> {
         monitor,
         input,
         windows,
+        chosen: !(args.features.is_empty() && args.include.is_empty()),
     })
 }
 

@@ -214,7 +214,8 @@ fn write_foot(
         "{dim}possible drift from {}, likely above {}{dim:#}",
         thresholds.possible, thresholds.likely
     )?;
-    for (column, reason) in &monitor.left_out {
+    let left_out = monitor.left_out.iter().filter(|_| !settings.chosen);
+    for (column, reason) in left_out {
         writeln!(
             out,
             "{dim}{} is left out: {reason}{dim:#}",
