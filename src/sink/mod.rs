@@ -109,9 +109,7 @@ impl SinkContext {
                 }
                 Err(_) => {}
             }
-            if self.pause(STATE_PAUSE).await.is_none() {
-                return None;
-            }
+            self.pause(STATE_PAUSE).await?;
         }
     }
 
