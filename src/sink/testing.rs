@@ -1,7 +1,7 @@
-//! A report log in memory, and reports to put into it.
+//! A report log in memory, metrics that can be waited for, and reports.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,107 +11,52 @@ use super::{Delivery, SinkContext, SinkMetrics};
 use crate::drift::incident::ChangeKind;
 use crate::drift::{
     Binning, Closed, ClosedBy, Definition, DriftReport, DriftStatus, FeatureDefinition,
-    FeatureReference, FeatureReport, IncidentChange, IncidentRules, MissingRule, PaneId, PaneSpec,
-    Reason, Smoothing, Thresholds, Trigger, WindowBounds, WindowSpec,
+    FeatureReference, FeatureReport, IncidentChange, IncidentRules, MissingRule, PaneSpec, Reason,
+    Smoothing, Thresholds, Trigger, WindowBounds, WindowSpec,
 };
-use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog, StateError};
+use crate::state::local::LocalStore;
+use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 
 const DAY: i64 = 86_400_000;
 /// 2013-03-01.
 const START: i64 = 1_362_096_000_000;
 
-#[derive(Default)]
-struct Inner {
-    entries: Vec<LogEntry>,
-    cursors: BTreeMap<String, Vec<u8>>,
-    /// Cursors are not stored, as if the process died before each.
-    forgetful: bool,
-}
-
-/// Everything is lost with the process, the rest is as the trait says.
+/// A report log of the real kind, in memory, with its head.
 pub(crate) struct MemoryLog {
-    inner: Mutex<Inner>,
+    store: Arc<LocalStore>,
     head: watch::Sender<u64>,
 }
 
 impl MemoryLog {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            inner: Mutex::default(),
+            store: Arc::new(LocalStore::in_memory().unwrap()),
             head: watch::Sender::new(0),
         })
     }
 
-    pub(crate) fn push(&self, entry: LogEntry) -> u64 {
-        let mut inner = self.inner.lock().unwrap();
-        inner.entries.push(entry);
-        let head = inner.entries.len() as u64;
-        self.head.send_replace(head);
-        head
+    pub(crate) fn push(&self, entry: LogEntry) {
+        let state = EvaluatorState::default();
+        let head = self
+            .store
+            .commit(&entry.monitor, &state, std::slice::from_ref(&entry), None);
+        self.head.send_replace(head.unwrap());
     }
 
-    pub(crate) fn forget_cursors(&self, forgetful: bool) {
-        self.inner.lock().unwrap().forgetful = forgetful;
+    pub(crate) fn cursor(&self, sink: &str) -> Option<Vec<u8>> {
+        self.store.cursor(sink).unwrap()
     }
 
-    pub(crate) fn context(self: &Arc<Self>) -> SinkContext {
+    pub(crate) fn set_cursor(&self, sink: &str, cursor: &[u8]) {
+        self.store.set_cursor(sink, cursor).unwrap();
+    }
+
+    pub(crate) fn context(&self) -> SinkContext {
         SinkContext {
-            log: Arc::clone(self) as Arc<dyn ReportLog>,
+            log: Arc::clone(&self.store) as Arc<dyn ReportLog>,
             head: self.head.subscribe(),
             shutdown: CancellationToken::new(),
         }
-    }
-}
-
-impl ReportLog for MemoryLog {
-    fn commit(
-        &self,
-        _: &str,
-        _: &EvaluatorState,
-        entries: &[LogEntry],
-        _: Option<PaneId>,
-    ) -> Result<u64, StateError> {
-        entries.iter().for_each(|entry| {
-            self.push(entry.clone());
-        });
-        Ok(*self.head.borrow())
-    }
-
-    fn evaluator(&self, _: &str) -> Result<EvaluatorState, StateError> {
-        Ok(EvaluatorState::default())
-    }
-
-    fn head(&self) -> Result<u64, StateError> {
-        Ok(*self.head.borrow())
-    }
-
-    fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
-        let inner = self.inner.lock().unwrap();
-        let numbered = (1..).zip(inner.entries.iter().cloned());
-        Ok(numbered
-            .filter(|(seq, _)| *seq > after)
-            .take(limit)
-            .collect())
-    }
-
-    fn history(&self, _: &str, _: i64, _: i64, _: usize) -> Result<Vec<LogEntry>, StateError> {
-        Ok(self.inner.lock().unwrap().entries.clone())
-    }
-
-    fn cursor(&self, sink: &str) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.inner.lock().unwrap().cursors.get(sink).cloned())
-    }
-
-    fn set_cursor(&self, sink: &str, cursor: &[u8]) -> Result<(), StateError> {
-        let mut inner = self.inner.lock().unwrap();
-        if !inner.forgetful {
-            inner.cursors.insert(sink.to_owned(), cursor.to_owned());
-        }
-        Ok(())
-    }
-
-    fn expire(&self, _: i64) -> Result<u64, StateError> {
-        Ok(0)
     }
 }
 
