@@ -20,6 +20,7 @@ use crate::source::control::Control;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{StateStore, UnitKey, UnitState};
 
+use super::clock::now_ms;
 use super::messages::{Assignment, EvaluatorMessage, Positions, WorkerCommand};
 use super::neighbour::Neighbour;
 use super::start::{self, Begun};
@@ -207,7 +208,14 @@ impl Assigner {
         let stored = self.stored(&id, monitors, topic)?;
         let begun = start::begin(&self.control, &id, monitors, stored, topic.first_time)?;
         let (offset, units) = match begun {
-            Begun::At { offset, units } => (offset, units),
+            Begun::At {
+                offset,
+                units,
+                over,
+            } => {
+                self.start_over(monitors, &over)?;
+                (offset, units)
+            }
             Begun::Stopped { reason, words } => {
                 tracing::error!("{words}");
                 self.health.hold(&format!("partition {id}"), words);
@@ -240,6 +248,21 @@ impl Assigner {
         // A worker that is gone ends the program; see the application.
         let _ = self.workers[worker].send(WorkerCommand::Source(event));
         topic.assigned.insert(partition, worker);
+        Ok(())
+    }
+
+    /// Sets the stored state of these units aside and takes their panes back from the windows.
+    fn start_over(&self, monitors: &[Arc<Monitor>], units: &[UnitKey]) -> Result<()> {
+        for key in units {
+            let sealed = self.store.sealed(&key.monitor)?;
+            let of_unit = sealed.into_iter().filter(|(k, _)| k == key);
+            let sealed = of_unit.map(|(_, pane)| pane).collect();
+            self.store.set_aside(key, now_ms())?;
+            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
+            if let Some(monitor) = monitors.iter().find(named) {
+                self.tell(monitor, EvaluatorMessage::StartedOver(sealed));
+            }
+        }
         Ok(())
     }
 

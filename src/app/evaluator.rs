@@ -74,6 +74,8 @@ impl Evaluator {
         last_final: Option<DriftReport>,
     ) -> Self {
         let now = Instant::now();
+        let mut state = state;
+        state.incidents.retain(&monitor.definition);
         let mut this = Self {
             monitor,
             closing,
@@ -137,12 +139,21 @@ impl Evaluator {
                 self.view.waiting_for = None;
             }
             EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
+            EvaluatorMessage::StartedOver(sealed) => {
+                for pane in sealed {
+                    self.closing.ring.take_back(pane.id, &pane.pane.counts);
+                }
+            }
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {
                 self.monitor = monitor;
                 self.wiring.metrics = metrics;
                 self.wiring.metrics.caught_up(self.view.caught_up);
+                self.wiring.metrics.stale(self.view.stale);
                 self.wiring.metrics.incidents(&self.view.incidents);
+                if let Some(report) = &self.view.last_final {
+                    self.wiring.metrics.show(report);
+                }
                 self.live_seen.clear();
             }
             EvaluatorMessage::Stop => self.stopping = true,

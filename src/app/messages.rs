@@ -85,6 +85,8 @@ pub(crate) enum EvaluatorMessage {
     /// The partitions the topic has now.
     Partitions(Vec<i32>),
     Progress(Progress),
+    /// A partition's log was replaced: these panes of it count no more.
+    StartedOver(Vec<SealedPane>),
     /// Every partition was read to where its log ended a moment ago.
     CaughtUp(bool),
     /// Other thresholds, rules or labels; the counts stay.

@@ -19,6 +19,8 @@ pub(crate) enum Begun {
         /// The least of the units' offsets.
         offset: i64,
         units: Vec<(UnitKey, UnitState)>,
+        /// Units that start over: their stored state is to be set aside first.
+        over: Vec<UnitKey>,
     },
     Stopped {
         reason: &'static str,
@@ -39,6 +41,7 @@ pub(crate) fn begin(
 ) -> Result<Begun> {
     let span = control.span(id)?;
     let mut units = Vec::new();
+    let mut over = Vec::new();
     for (monitor, (key, state)) in monitors.iter().zip(stored) {
         let state = match state {
             None => fresh(resolve(control, id, monitor, span, first_time)?),
@@ -48,8 +51,9 @@ pub(crate) fn begin(
                 Verified::Changed(how) if monitor.config.on_log_change == OnLogChange::Reset => {
                     tracing::warn!(
                         monitor = key.monitor,
-                        "{id}: {how}; starting over as on_log_change says, old counts of open panes are dropped"
+                        "{id}: {how}; starting over, as on_log_change says; the old counts are set aside"
                     );
+                    over.push(key.clone());
                     fresh(span.start)
                 }
                 Verified::Changed(how) => {
@@ -72,7 +76,11 @@ pub(crate) fn begin(
         "{id}: reading from offset {offset}, {} records ahead",
         (span.end - offset).max(0)
     );
-    Ok(Begun::At { offset, units })
+    Ok(Begun::At {
+        offset,
+        units,
+        over,
+    })
 }
 
 fn fresh(next_offset: i64) -> UnitState {

@@ -53,6 +53,8 @@ pub(crate) struct Running {
 /// A thread, and what it is called when it ends by itself.
 type Part = (&'static str, JoinHandle<()>);
 
+/// A loop that has not turned for this long is stuck.
+const LOOP_TURNS: Duration = Duration::from_secs(60);
 const WORKERS_DRAIN: Duration = Duration::from_millis(7500);
 const ASSIGNER_DRAIN: Duration = Duration::from_millis(500);
 
@@ -73,6 +75,9 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let head = log.head()?;
     let (log_head, head) = watch::channel(head);
     let log_head = Arc::new(log_head);
+    for receiver in &config.receivers {
+        metrics.channel(&receiver.name);
+    }
     let positions = Positions::default();
     let give_up = CancellationToken::new();
     let readers = CancellationToken::new();
@@ -134,6 +139,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
             positions: positions.clone(),
             metrics: Arc::clone(&metrics),
             checkpoint_interval: Duration::from_millis(config.state.checkpoint_interval_ms),
+            heartbeat: health.heartbeat(&format!("consuming loop {id}"), LOOP_TURNS),
             out_of_range: Box::new(move |partitions| {
                 // Without an assigner the program is stopping.
                 let _ = again.send(AssignerCommand::Again(partitions));

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::health::Heartbeat;
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
 use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
@@ -48,6 +49,7 @@ pub(crate) struct Worker<S> {
     pub positions: Positions,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
+    pub heartbeat: Heartbeat,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
 }
@@ -104,6 +106,7 @@ impl<S: Source + 'static> Worker<S> {
 
 impl<S: Source + 'static> Loop<S> {
     fn turn(&mut self) {
+        self.worker.heartbeat.beat();
         self.serve_commands();
         if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {
             // The store is slow or full; see the checkpointer, which says so on /readyz.

@@ -105,6 +105,20 @@ impl WindowRing {
         }
     }
 
+    /// Undoes an [`add`](Self::add) of the same counts, unless no window needs the pane any more.
+    pub fn take_back(&mut self, id: PaneId, counts: &PaneCounts) {
+        let Some(pane) = self.sealed.get_mut(&id) else {
+            return;
+        };
+        pane.subtract(counts);
+        if pane.events == 0 {
+            self.sealed.remove(&id);
+        }
+        if self.span.is_some_and(|(from, to)| from <= id && id < to) {
+            self.sum.subtract(counts);
+        }
+    }
+
     /// The end of the next window to close, as the pane that starts there. `earliest_open` is the
     /// first pane known elsewhere that could come before the sealed ones. `None` before the first
     /// event.
