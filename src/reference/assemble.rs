@@ -71,9 +71,8 @@ pub(super) fn from_profile(
         match candidate(&stored, &wanted.feature) {
             Some(feature) => {
                 let mut feature = feature.clone();
-                if let Some(what) =
-                    kind_differs(&feature, &wanted.feature).or(feature.differs_from(&rule))
-                {
+                let differs = feature.differs_from(&rule).filter(|_| !options.as_built);
+                if let Some(what) = kind_differs(&feature, &wanted.feature).or(differs) {
                     return Err(ReferenceError::Mismatch {
                         path: path.to_owned(),
                         feature: wanted.feature.name,

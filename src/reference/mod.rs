@@ -42,6 +42,8 @@ pub struct LoadOptions {
     pub features: Vec<FeatureConfig>,
     /// A feature that cannot be watched is an error.
     pub strict: bool,
+    /// A stored profile keeps its own buckets, whatever is said here about buckets.
+    pub as_built: bool,
 }
 
 impl From<&MonitorConfig> for LoadOptions {
@@ -53,6 +55,7 @@ impl From<&MonitorConfig> for LoadOptions {
             binning: config.binning.clone(),
             features: config.features.clone(),
             strict: config.strict,
+            as_built: false,
         }
     }
 }

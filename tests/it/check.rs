@@ -482,3 +482,96 @@ fn what_does_not_fit_is_refused_with_words() {
     assert!(parse(&["--reference", REFERENCE]).is_err());
     assert!(parse(&[PARQUET]).is_err());
 }
+
+#[test]
+fn a_profile_is_taken_with_the_buckets_it_was_built_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profile.json");
+    let options = psiren::reference::LoadOptions {
+        binning: psiren::config::BinningConfig {
+            edges: psiren::config::EdgeRule::Uniform { buckets: 4 },
+            max_categories: 7,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let profile = psiren::reference::build(&[REFERENCE.into()], &options).unwrap();
+    profile.save(&path).unwrap();
+    let profile = path.to_str().unwrap();
+    let buckets = |args: &[&str]| {
+        let document = document(&[&["--reference", profile, PARQUET], args].concat());
+        let features = document["windows"][0]["features"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let buckets = features.into_iter().map(|f| {
+            (
+                f["feature"].as_str().unwrap().to_owned(),
+                f["buckets"].as_array().unwrap().len(),
+            )
+        });
+        buckets.collect::<BTreeMap<_, _>>()
+    };
+    let all = buckets(&[]);
+    assert_eq!((all["dep_delay"], all["carrier"], all.len()), (4, 8, 13));
+    let one = buckets(&["--feature", "temp"]);
+    assert_eq!(
+        one.into_iter().collect::<Vec<_>>(),
+        [("temp".to_owned(), 4)]
+    );
+    assert_eq!(buckets(&["--exclude", "temp"]).len(), 12);
+    let other = ["--reference", profile, PARQUET, "--buckets", "20"];
+    assert_refused(&other, 78, &["was built with", "profile.json"]);
+}
+
+#[test]
+fn a_monitor_of_a_configuration_can_be_checked() {
+    let fixture = Fixture::new();
+    let reference = std::fs::canonicalize(REFERENCE).unwrap();
+    let monitor = |name: &str| {
+        format!(
+            "[monitor.{name}]\ntopic = \"t\"\ntimestamp = {{ field = \"ts\" }}\n\
+             reference = {reference:?}\nwindow = {{ size = \"7d\", slide = \"7d\" }}\n\
+             where = [{{ field = \"origin\", equals = \"JFK\" }}]\n\
+             [monitor.{name}.features]\ndistance = {{ buckets = 20 }}\n"
+        )
+    };
+    let kafka = "[kafka]\nbootstrap_servers = \"localhost:9092\"\n";
+    let one = fixture.file("one.toml", format!("{kafka}{}", monitor("a")));
+    let two = fixture.file(
+        "two.toml",
+        format!("{kafka}{}{}", monitor("a"), monitor("b")),
+    );
+    let checked = document(&["--config", &one, PARQUET]);
+    assert!(checked["windows"].as_array().unwrap().len() > 40);
+    assert!(checked["rows"]["filtered"].as_u64().unwrap() > 10_000);
+    let first = &checked["windows"][0]["features"][0];
+    assert_eq!(first["feature"], "distance");
+    assert_eq!(first["buckets"].as_array().unwrap().len(), 20);
+    assert_refused(&["--config", &two, PARQUET], 2, &["--monitor", "a, b"]);
+    assert_refused(&["--config", &two, "--monitor", "c", PARQUET], 2, &["a, b"]);
+    assert_refused(
+        &["--config", "nowhere.toml", PARQUET],
+        78,
+        &["nowhere.toml"],
+    );
+    let whole = document(&[
+        "--config",
+        &two,
+        "--monitor",
+        "b",
+        PARQUET,
+        "--buckets",
+        "5",
+        "--window",
+        "400d",
+    ]);
+    assert_eq!(whole["monitor"], "b");
+    assert_eq!(
+        whole["windows"][0]["features"][0]["buckets"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+}

@@ -24,6 +24,7 @@ pub use self::error::CheckError;
 use super::DRIFTED;
 use crate::drift::DriftStatus;
 use crate::monitor::Monitor;
+use crate::reference::{self, LoadOptions};
 use crate::source::file::RowFile;
 
 /// Runs the command. What is wrong with the arguments or with a file they name is told on standard
@@ -49,7 +50,12 @@ pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
 /// [`CheckError`].
 pub fn check(args: &CheckArgs) -> Result<bool, CheckError> {
     let settings = settings::resolve(args)?;
-    let monitor = Monitor::build(&settings.monitor)?;
+    let options = LoadOptions {
+        as_built: settings.as_built,
+        ..LoadOptions::from(&settings.monitor)
+    };
+    let profile = reference::load(&settings.monitor.reference, &options)?;
+    let monitor = Monitor::with_profile(&settings.monitor, profile);
     output::possible(args, &settings, &monitor)?;
     let file = RowFile::open(&settings.input)?;
     let row_word = file.row_word();

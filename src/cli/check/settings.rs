@@ -10,8 +10,7 @@ use crate::config::{
     Config, EdgeRule, Environment, FeatureConfig, MonitorConfig, Overrides, TimestampField,
     defaults, durations,
 };
-use crate::drift::{Binning, Closed, Smoothing, WindowSpec};
-use crate::reference::profile::{BuiltWith, Profile, ProfileFeature};
+use crate::drift::{Smoothing, WindowSpec};
 
 /// What to check, and by which rules.
 #[derive(Debug, Clone)]
@@ -22,6 +21,8 @@ pub(super) struct Settings {
     pub(super) windows: bool,
     /// Features were chosen, so those left out need no mention.
     pub(super) chosen: bool,
+    /// Nothing was said about buckets, so a profile keeps its own.
+    pub(super) as_built: bool,
 }
 
 /// Stands for the window where there is none.
@@ -51,13 +52,11 @@ pub(super) fn resolve(args: &CheckArgs) -> Result<Settings, CheckError> {
     choose_features(args, &mut monitor);
     binning(args, &mut monitor);
     verdict(args, &mut monitor)?;
-    if args.config.is_none() && args.buckets.is_none() && args.edges.is_none() {
-        adopt_profile(args, &mut monitor);
-    }
     Ok(Settings {
         monitor,
         input,
         windows,
+        as_built: args.config.is_none() && args.buckets.is_none() && args.edges.is_none(),
         chosen: !(args.features.is_empty() && args.include.is_empty()),
     })
 }
@@ -255,49 +254,4 @@ fn smoothing(args: &CheckArgs, configured: Smoothing) -> Result<Smoothing, Check
         SmoothingArg::Add => Smoothing::Add(epsilon),
         SmoothingArg::Half => Smoothing::Half,
     })
-}
-
-/// A profile keeps its own buckets when nothing was said about them: its features are taken as they
-/// were built. What else is wrong with it is told when it is loaded.
-fn adopt_profile(args: &CheckArgs, monitor: &mut MonitorConfig) {
-    let Ok(profile) = Profile::load(&monitor.reference) else {
-        return;
-    };
-    let chosen = |f: &&ProfileFeature| args.features.contains(&f.reference.name);
-    let everything = args.features.is_empty() && args.include.is_empty() && args.exclude.is_empty();
-    if everything {
-        monitor.features = profile.features.iter().map(as_built).collect();
-    } else {
-        for own in profile.features.iter().filter(chosen) {
-            let name = &own.reference.name;
-            if let Some(feature) = monitor.features.iter_mut().find(|f| f.name == *name) {
-                *feature = as_built(own);
-            }
-        }
-        let columns = monitor.features.iter();
-        let columns = columns.map(|f| f.column.clone().unwrap_or_else(|| f.name.clone()));
-        if !args.features.is_empty() {
-            monitor.include = columns.collect();
-        }
-    }
-}
-
-fn as_built(feature: &ProfileFeature) -> FeatureConfig {
-    let reference = &feature.reference;
-    let mut config = FeatureConfig {
-        column: Some(reference.column.clone()),
-        ..named(&reference.name)
-    };
-    match &reference.binning {
-        Binning::Numeric { edges, closed, .. } => {
-            config.edges = Some(match feature.built_with {
-                Some(BuiltWith::Quantile { buckets }) => EdgeRule::Quantile { buckets },
-                Some(BuiltWith::Uniform { buckets }) => EdgeRule::Uniform { buckets },
-                Some(BuiltWith::Explicit) | None => EdgeRule::Explicit(edges.clone()),
-            });
-            config.closed = Some(*closed).filter(|closed| *closed != Closed::default());
-        }
-        Binning::Categorical { categories, .. } => config.max_categories = Some(categories.len()),
-    }
-    config
 }

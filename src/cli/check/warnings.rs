@@ -20,7 +20,7 @@ pub(super) fn tell(monitor: &Monitor, checked: &Checked, row_word: &str) {
         say(
             "warning",
             &format!(
-                "{} came too late for their window and are not counted",
+                "{} too late for an open window, not counted",
                 many(late, row_word)
             ),
         );
