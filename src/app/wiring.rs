@@ -82,6 +82,15 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let give_up = CancellationToken::new();
     let readers = CancellationToken::new();
 
+    let context = SinkContext {
+        log: Arc::clone(&log),
+        head: head.clone(),
+        shutdown: readers.clone(),
+    };
+    let (notify_in, notify) = watch::channel(Arc::new(notify_config(&config, &monitors)));
+    // A receiver that is new begins at the head of the log, so this comes before any evaluator.
+    let notifier = sink::run_notifier(context.clone(), notify, metrics.clone());
+
     let (worker_commands, worker_inboxes): (Vec<_>, Vec<_>) = (0..config.kafka.threads.max(1))
         .map(|_| blocking::channel())
         .unzip();
@@ -176,7 +185,6 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let assigner_thread = vec![("the assigner", spawn("assigner", move || assigner.run())?)];
 
     let (reload_in, reloads) = mpsc::channel(4);
-    let (notify_in, notify) = watch::channel(Arc::new(notify_config(&config, &monitors)));
     let reloader = Reloader {
         config: Arc::clone(&config),
         monitors,
@@ -186,11 +194,6 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         notify: notify_in,
         metrics: Arc::clone(&metrics),
         requests: reloads,
-    };
-    let context = SinkContext {
-        log: Arc::clone(&log),
-        head: head.clone(),
-        shutdown: readers.clone(),
     };
     let state = AppState {
         config: Arc::new(config.http.clone()),
@@ -209,7 +212,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
             readers.clone(),
         )),
         tokio::spawn(expire(log, config.state.history_ms, readers.clone())),
-        tokio::spawn(sink::run_notifier(context.clone(), notify, metrics.clone())),
+        tokio::spawn(notifier),
     ];
     if let Some(csv) = config.csv.clone() {
         tasks.push(tokio::spawn(sink::run_csv(context, csv, metrics)));

@@ -19,6 +19,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment, Overrides};
 use crate::reference::ReferenceError;
+use crate::source::file::FileError;
 use crate::state::StateError;
 
 /// The surroundings failed.
@@ -91,6 +92,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_config = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
             || cause.is::<ReferenceError>()
+            || cause.is::<FileError>()
             || matches!(
                 cause.downcast_ref::<StateError>(),
                 Some(StateError::OtherCounts { .. } | StateError::Newer { .. })
