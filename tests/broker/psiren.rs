@@ -150,9 +150,11 @@ impl Psiren {
         sum_of(&metrics.body, name, labels)
     }
 
-    /// Records consumed by this process so far.
+    /// Records consumed by this process so far, by the monitor that consumed the fewest.
     pub(crate) fn consumed(&self) -> f64 {
-        self.metric("psiren_records_consumed_total", &[])
+        let metrics = self.get("/metrics");
+        values(&metrics.body, "psiren_records_consumed_total", &[])
+            .reduce(f64::min)
             .unwrap_or_default()
     }
 
@@ -243,6 +245,10 @@ fn listening_at(line: &str) -> Option<String> {
 }
 
 fn sum_of(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    values(metrics, name, labels).reduce(|sum, value| sum + value)
+}
+
+fn values(metrics: &str, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = f64> {
     let wanted: Vec<String> = labels
         .iter()
         .map(|(label, value)| format!("{label}=\"{value}\""))
@@ -251,9 +257,8 @@ fn sum_of(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         .lines()
         .filter_map(|line| line.strip_prefix(name))
         .filter(|rest| rest.starts_with(['{', ' ']))
-        .filter(|rest| wanted.iter().all(|label| has_label(rest, label)))
+        .filter(move |rest| wanted.iter().all(|label| has_label(rest, label)))
         .filter_map(|rest| rest.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .reduce(|sum, value| sum + value)
 }
 
 /// Whether `{a="1",b="2"} 3` has the label `b="2"` (and not one that merely ends like it).
