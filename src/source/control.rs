@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::TopicPartition;
@@ -51,26 +52,8 @@ impl Control {
     /// # Errors
     /// When no broker answers or the topic may not be described.
     pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>> {
-        use rdkafka::types::RDKafkaRespErr as Code;
         let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
-        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
-            return Ok(None);
-        };
-        match found.error() {
-            None => {}
-            Some(
-                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
-                | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
-            ) => return Ok(None),
-            Some(error) => bail!(
-                "topic {topic:?} cannot be read: {}",
-                rdkafka::error::RDKafkaErrorCode::from(error)
-            ),
-        }
-        let mut partitions: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
-        partitions.sort_unstable();
-        Ok(Some(partitions).filter(|p| !p.is_empty()))
+        partitions_of(&metadata, topic)
     }
 
     /// Where the log begins and ends now, asked of the broker; a cached figure would lie while the
@@ -179,4 +162,28 @@ impl Control {
         }
         Ok(self.consumer.commit(&list, CommitMode::Sync)?)
     }
+}
+
+/// The partitions of a topic in the answer to a question for it; `None` when there is no such
+/// topic (yet).
+pub(super) fn partitions_of(metadata: &Metadata, topic: &str) -> Result<Option<Vec<i32>>> {
+    use rdkafka::types::RDKafkaRespErr as Code;
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
+        return Ok(None);
+    };
+    match found.error() {
+        None => {}
+        Some(
+            Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+            | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        ) => return Ok(None),
+        Some(error) => bail!(
+            "topic {topic:?} cannot be read: {}",
+            rdkafka::error::RDKafkaErrorCode::from(error)
+        ),
+    }
+    let mut partitions: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
+    partitions.sort_unstable();
+    Ok(Some(partitions).filter(|p| !p.is_empty()))
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod control;
 pub mod file;
 pub mod kafka;
+pub mod probe;
 pub mod producer;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ pub mod codec;
 mod fixtures;
 pub mod identity;
 pub mod local;
+pub mod rehearse;
 pub mod reset;
 
 use std::collections::BTreeMap;

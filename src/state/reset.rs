@@ -44,7 +44,7 @@ pub fn reset_state(dir: &Path, now_ms: i64) -> Result<Option<PathBuf>, StateErro
 }
 
 /// The lock that an open store holds, in the store's own way of locking; `None` when it is taken.
-fn lock(file: File) -> io::Result<Option<FileBackend>> {
+pub(super) fn lock(file: File) -> io::Result<Option<FileBackend>> {
     let backend = FileBackend::new(file).map_err(io::Error::other)?;
     match backend.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
         Ok(true) => Ok(Some(backend)),
