@@ -137,6 +137,7 @@ impl Evaluator {
                 self.view.waiting_for = None;
             }
             EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
+            EvaluatorMessage::Forget(sealed) => self.closing.forget(&sealed),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {
                 self.monitor = monitor;
@@ -230,7 +231,7 @@ impl Evaluator {
             while self.unwritten.len() < BATCH
                 && self.closing.idle(Instant::now()).as_ref() == Some(&stragglers)
             {
-                let Some(closed) = self.closing.pass_over(&open) else {
+                let Some(closed) = self.closing.pass_over(&open, Instant::now()) else {
                     break;
                 };
                 self.conclude(&closed, ClosedBy::Idle);

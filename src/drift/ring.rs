@@ -105,6 +105,21 @@ impl WindowRing {
         }
     }
 
+    /// Undoes an [`add`](Self::add): the log the pane came from is no more. Windows that are closed
+    /// keep it.
+    pub fn remove(&mut self, id: PaneId, counts: &PaneCounts) {
+        let Some(pane) = self.sealed.get_mut(&id) else {
+            return;
+        };
+        pane.subtract(counts);
+        if pane.events == 0 {
+            self.sealed.remove(&id);
+        }
+        if self.span.is_some_and(|(from, to)| from <= id && id < to) {
+            self.sum.subtract(counts);
+        }
+    }
+
     /// The end of the next window to close, as the pane that starts there. `earliest_open` is the
     /// first pane known elsewhere that could come before the sealed ones. `None` before the first
     /// event.
@@ -172,7 +187,7 @@ impl WindowRing {
         let next = PaneId(closed.0 + step);
         let target = match self.sealed.keys().next() {
             Some(pane) if *pane < next => return 0,
-            Some(pane) => self.window.first_end_covering(&self.panes, *pane).0,
+            Some(pane) => self.window.first_end_covering(&self.panes, *pane).min(reached).0,
             None => reached.0,
         };
         let empty = (target - next.0).div_euclid(step);
