@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -29,6 +29,8 @@ use super::worker::restored_progress;
 /// How often logs are looked at while catching up, and afterwards.
 const SOON: Duration = Duration::from_millis(500);
 const LATER: Duration = Duration::from_secs(5);
+/// How long a worker may take to make a partition's counts durable.
+const RELEASE: Duration = Duration::from_secs(6);
 /// How often topics are looked at for new partitions.
 const DISCOVERY: Duration = Duration::from_secs(30);
 
@@ -55,19 +57,36 @@ pub(crate) struct Assigner {
     pub health: Health,
     pub metrics: Arc<Metrics>,
     pub neighbour: Neighbour,
+    /// Partitions to decide about anew; none at first.
+    pub again: BTreeSet<TopicPartition>,
 }
 
 /// What is known of one topic.
 #[derive(Default)]
 struct Topic {
+    /// All it has.
+    partitions: Vec<i32>,
     /// Which worker reads each partition.
     assigned: BTreeMap<i32, usize>,
     stopped: BTreeSet<i32>,
     /// Where each log ended when it was last looked at.
     ends: BTreeMap<i32, i64>,
     caught_up: bool,
-    /// Nothing of it was ever counted, so `start` decides where to begin.
-    first_time: bool,
+    /// Monitors that never counted anything of it, so `start` decides where they begin.
+    newcomers: Option<BTreeSet<String>>,
+}
+
+impl Topic {
+    /// Partitions that are neither read nor stopped.
+    fn waiting(&self) -> Vec<i32> {
+        let known = |p: &&i32| self.assigned.contains_key(*p) || self.stopped.contains(*p);
+        let waiting = self.partitions.iter().filter(|p| !known(p));
+        waiting.copied().collect()
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.partitions.is_empty() && self.waiting().is_empty()
+    }
 }
 
 impl Assigner {
@@ -77,7 +96,10 @@ impl Assigner {
         let mut discovered = Instant::now() - DISCOVERY;
         let mut looked = Instant::now() - LATER;
         loop {
-            let complete = topics.values().all(|t| !t.assigned.is_empty());
+            if !self.again.is_empty() {
+                self.begin_again(&mut topics);
+            }
+            let complete = topics.values().all(Topic::is_complete);
             if discovered.elapsed() >= if complete { DISCOVERY } else { SOON } {
                 self.discover(&mut topics);
                 discovered = Instant::now();
@@ -99,8 +121,7 @@ impl Assigner {
                     let _ = reply.send(self.ends(&topic, &partitions));
                 }
                 Ok(AssignerCommand::Again(partitions)) => {
-                    self.begin_again(&mut topics, partitions);
-                    discovered = Instant::now() - DISCOVERY;
+                    self.again.extend(partitions);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(AssignerCommand::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -113,17 +134,7 @@ impl Assigner {
 
     fn topics(&self) -> BTreeMap<String, Topic> {
         let names = self.monitors.iter().map(|m| m.config.topic.clone());
-        names
-            .map(|name| {
-                (
-                    name,
-                    Topic {
-                        first_time: true,
-                        ..Topic::default()
-                    },
-                )
-            })
-            .collect()
+        names.map(|name| (name, Topic::default())).collect()
     }
 
     fn ends(&self, topic: &str, partitions: &[i32]) -> Option<BTreeMap<i32, i64>> {
@@ -157,7 +168,7 @@ impl Assigner {
                 }
             }
         }
-        if topics.values().all(|t| !t.assigned.is_empty()) {
+        if topics.values().all(Topic::is_complete) {
             self.health.release("partitions");
         }
         let count = |of: fn(&Topic) -> usize| topics.values().map(of).sum();
@@ -184,139 +195,202 @@ impl Assigner {
         for monitor in &monitors {
             self.tell(monitor, EvaluatorMessage::Partitions(partitions.to_vec()));
         }
-        for partition in partitions {
-            if topic.assigned.contains_key(partition) || topic.stopped.contains(partition) {
-                continue;
-            }
-            if let Err(error) = self.assign(name, topic, *partition, &monitors) {
-                let words = format!("{name}/{partition} cannot be started: {error:#}");
-                self.say_once("partitions", &words);
-                return;
-            }
+        topic.partitions = partitions.to_vec();
+        if topic.is_complete() {
+            return;
         }
-        topic.first_time = false;
+        if let Err(error) = self.assign(name, topic, &monitors) {
+            let words = format!("topic {name:?} cannot be started: {error:#}");
+            self.say_once("partitions", &words);
+        }
     }
 
-    fn assign(
-        &mut self,
-        name: &str,
-        topic: &mut Topic,
-        partition: i32,
-        monitors: &[Arc<Monitor>],
-    ) -> Result<()> {
-        let id = partition_of(name, partition);
-        let stored = self.stored(&id, monitors, topic)?;
-        let begun = start::begin(&self.control, &id, monitors, stored, topic.first_time)?;
-        let (offset, units) = match begun {
-            Begun::At {
-                offset,
-                units,
-                over,
-            } => {
-                self.start_over(monitors, &over)?;
-                (offset, units)
-            }
-            Begun::Stopped { reason, words } => {
-                tracing::error!("{words}");
-                self.health.hold(&format!("partition {id}"), words);
-                self.metrics
-                    .partition_stopped(&id.topic, id.partition, Some(reason));
-                topic.stopped.insert(partition);
-                return Ok(());
-            }
+    /// Begins every partition that can be begun; an error is that of one that cannot.
+    fn assign(&mut self, name: &str, topic: &mut Topic, monitors: &[Arc<Monitor>]) -> Result<()> {
+        let newcomers = match topic.newcomers.take() {
+            Some(newcomers) => newcomers,
+            None => self.newcomers(name, monitors)?,
         };
-        // The offsets are durable before the first record counts, else a crash under
-        // `start = "latest"` would skip what came in between.
-        self.store.checkpoint(&[], &units)?;
-        for (key, state) in &units {
-            if let Some(monitor) = monitors
-                .iter()
-                .find(|m| m.definition.monitor == key.monitor)
-            {
-                let progress = restored_progress(key, state, monitor);
-                self.tell(monitor, EvaluatorMessage::Progress(progress));
+        let all_or_none = !newcomers.is_empty();
+        topic.newcomers = Some(newcomers);
+        let mut begun = Vec::new();
+        let mut failed = None;
+        for partition in topic.waiting() {
+            let id = partition_of(name, partition);
+            match self.decide(&id, topic, monitors) {
+                Ok(how) => begun.push((id, how)),
+                // A partition that is left behind would not be taken for new any more.
+                Err(error) if all_or_none => return Err(error),
+                Err(error) => failed = Some(error),
             }
         }
-        let worker = topic.assigned.get(&partition).copied();
-        let worker = worker.unwrap_or(partition as usize % self.workers.len());
-        let assignment = Assignment {
-            partition: id,
-            offset,
-            units,
-        };
-        let event = SourceEvent::Assigned(vec![assignment]);
-        // A worker that is gone ends the program; see the application.
-        let _ = self.workers[worker].send(WorkerCommand::Source(event));
-        topic.assigned.insert(partition, worker);
-        Ok(())
+        self.hand_out(topic, monitors, begun)?;
+        topic.newcomers = Some(BTreeSet::new());
+        failed.map_or(Ok(()), Err)
     }
 
-    /// Sets the stored state of these units aside and takes their panes back from the windows.
-    fn start_over(&self, monitors: &[Arc<Monitor>], units: &[UnitKey]) -> Result<()> {
-        for key in units {
-            let sealed = self.store.sealed(&key.monitor)?;
-            let of_unit = sealed.into_iter().filter(|(k, _)| k == key);
-            let sealed = of_unit.map(|(_, pane)| pane).collect();
-            self.store.set_aside(key, now_ms())?;
-            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
-            if let Some(monitor) = monitors.iter().find(named) {
-                self.tell(monitor, EvaluatorMessage::StartedOver(sealed));
+    /// The monitors that have never counted anything of a topic: `start` is for them.
+    fn newcomers(&self, topic: &str, monitors: &[Arc<Monitor>]) -> Result<BTreeSet<String>> {
+        let mut newcomers = BTreeSet::new();
+        for monitor in monitors {
+            let name = &monitor.definition.monitor;
+            let units = self.store.units(name)?;
+            if !units.iter().any(|(key, _)| key.topic == topic) {
+                newcomers.insert(name.clone());
             }
         }
-        Ok(())
+        Ok(newcomers)
+    }
+
+    fn decide(&self, id: &TopicPartition, topic: &Topic, monitors: &[Arc<Monitor>]) -> Result<Begun> {
+        let stored = self.stored(id, monitors)?;
+        let none = BTreeSet::new();
+        let newcomers = topic.newcomers.as_ref().unwrap_or(&none);
+        start::begin(&self.control, id, monitors, stored, newcomers)
+            .with_context(|| format!("partition {id}"))
     }
 
     fn stored(
         &self,
         id: &TopicPartition,
         monitors: &[Arc<Monitor>],
-        topic: &mut Topic,
     ) -> Result<Vec<(UnitKey, Option<UnitState>)>> {
         let mut stored = Vec::new();
         for monitor in monitors {
-            let name = &monitor.definition.monitor;
-            let units = self.store.units(name)?;
-            topic.first_time &= !units.iter().any(|(key, _)| key.topic == id.topic);
             let key = UnitKey {
-                monitor: name.clone(),
+                monitor: monitor.definition.monitor.clone(),
                 topic: id.topic.clone(),
                 partition: id.partition,
             };
+            let units = self.store.units(&key.monitor)?;
             let found = units.into_iter().find(|(k, _)| *k == key);
             stored.push((key, found.map(|(_, state)| state)));
         }
         Ok(stored)
     }
 
-    /// Decides anew for partitions that are read from outside their log; the others are left alone.
-    fn begin_again(
+    /// Makes the first offsets durable, in one transaction, then lets the workers read.
+    fn hand_out(
         &mut self,
-        topics: &mut BTreeMap<String, Topic>,
-        partitions: Vec<TopicPartition>,
+        topic: &mut Topic,
+        monitors: &[Arc<Monitor>],
+        begun: Vec<(TopicPartition, Begun)>,
+    ) -> Result<()> {
+        let mut first = Vec::new();
+        for (_, how) in &begun {
+            if let Begun::At {
+                units, start_over, ..
+            } = how
+            {
+                self.set_aside(monitors, start_over)?;
+                first.extend(units.iter().cloned());
+            }
+        }
+        // The offsets are durable before the first record counts, else a crash under
+        // `start = "latest"` would skip what came in between.
+        self.store.checkpoint(&[], &first)?;
+        for (id, how) in begun {
+            match how {
+                Begun::At { offset, units, .. } => {
+                    self.send_out(topic, monitors, id, offset, units)
+                }
+                Begun::Stopped { reason, words } => self.stop(topic, &id, reason, words),
+            }
+        }
+        Ok(())
+    }
+
+    /// Archives what was counted of a log that is another one now, and takes it out of the windows
+    /// that are still to close.
+    fn set_aside(&self, monitors: &[Arc<Monitor>], start_over: &[UnitKey]) -> Result<()> {
+        for key in start_over {
+            let sealed = self.store.sealed(&key.monitor)?.into_iter();
+            let sealed = sealed.filter(|(k, _)| k == key).map(|(_, pane)| pane);
+            let sealed = sealed.collect();
+            self.store.set_aside(key, now_ms())?;
+            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
+            if let Some(monitor) = monitors.iter().find(named) {
+                self.tell(monitor, EvaluatorMessage::Forget(sealed));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_out(
+        &self,
+        topic: &mut Topic,
+        monitors: &[Arc<Monitor>],
+        partition: TopicPartition,
+        offset: i64,
+        units: Vec<(UnitKey, UnitState)>,
     ) {
+        let at = Instant::now();
+        for (key, state) in &units {
+            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
+            if let Some(monitor) = monitors.iter().find(named) {
+                let progress = restored_progress(key, state, monitor, at);
+                self.tell(monitor, EvaluatorMessage::Progress(progress));
+            }
+        }
+        let number = partition.partition;
+        let worker = number as usize % self.workers.len();
+        let event = SourceEvent::Assigned(vec![Assignment {
+            partition,
+            offset,
+            units,
+            at,
+        }]);
+        // A worker that is gone ends the program; see the application.
+        let _ = self.workers[worker].send(WorkerCommand::Source(event));
+        topic.assigned.insert(number, worker);
+    }
+
+    fn stop(&self, topic: &mut Topic, id: &TopicPartition, reason: &'static str, words: String) {
+        tracing::error!("{words}");
+        self.health.hold(&format!("partition {id}"), words);
+        self.metrics
+            .partition_stopped(&id.topic, id.partition, Some(reason));
+        topic.stopped.insert(id.partition);
+    }
+
+    /// Decides anew for partitions that are read from outside their log; the others are left alone.
+    /// Those of which that cannot be told yet are asked about again later.
+    fn begin_again(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
-        for id in partitions {
+        for id in std::mem::take(&mut self.again) {
             let Some(topic) = topics.get_mut(&id.topic) else {
                 continue;
             };
-            let (Ok(span), Some(position)) = (self.control.span(&id), positions.get(&id)) else {
+            let (Some(worker), Some(position)) =
+                (topic.assigned.get(&id.partition), positions.get(&id))
+            else {
                 continue;
             };
-            if span.start <= position.next && position.next <= span.end {
-                continue;
-            }
-            if let Some(worker) = topic.assigned.remove(&id.partition) {
-                let event = SourceEvent::Revoked(vec![id]);
-                let _ = self.workers[worker].send(WorkerCommand::Source(event));
+            match self.control.span(&id) {
+                Ok(span) if span.start <= position.next && position.next <= span.end => {}
+                Ok(_) if self.released(*worker, &id) => {
+                    topic.assigned.remove(&id.partition);
+                }
+                _ => drop(self.again.insert(id)),
             }
         }
+    }
+
+    /// Takes a partition from its worker; true once all that was counted of it is durable.
+    fn released(&self, worker: usize, id: &TopicPartition) -> bool {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let command = WorkerCommand::Release {
+            partition: id.clone(),
+            done,
+        };
+        self.workers[worker].send(command).is_ok() && is_done.recv_timeout(RELEASE).is_ok()
     }
 
     /// Compares every position with the end of its log: lag, and whether all is caught up.
     fn look(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
         for (name, topic) in topics.iter_mut() {
-            let mut caught_up = !topic.assigned.is_empty();
+            let mut caught_up = topic.is_complete() && !topic.assigned.is_empty();
             for partition in topic.assigned.keys() {
                 let id = partition_of(name, *partition);
                 let next = positions.get(&id).map_or(0, |p| p.next);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::drift::{PaneCounts, PaneId, PaneSpec, WindowRing, WindowSnapshot, WindowSpec};
+use crate::drift::{PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec};
 
 use super::messages::Progress;
 use super::unit::SealStamp;
@@ -47,8 +47,8 @@ struct Reached {
     newest_record_ms: Option<i64>,
     stamps: VecDeque<SealStamp>,
     arrived: Instant,
-    /// When this partition was first heard of: a fresh one is not idle.
-    known_since: Instant,
+    /// When this partition was assigned: a fresh one is not idle.
+    assigned: Instant,
 }
 
 impl Reached {
@@ -93,16 +93,14 @@ impl Closing {
             self.ring.add(sealed.id, &sealed.pane.counts);
         }
         let entry = self.partitions.entry(progress.key.partition).or_default();
-        let mut stamps = entry
-            .as_mut()
-            .map_or_else(VecDeque::new, |r| std::mem::take(&mut r.stamps));
+        let before = entry.take().filter(|r| r.assigned == progress.assigned);
+        let mut stamps = before.map_or_else(VecDeque::new, |r| r.stamps);
         stamps.extend(progress.stamps);
-        if let Some(end) = self.ring.next_end(None) {
-            while stamps.len() > 1 && stamps.front().is_some_and(|s| s.before < end) {
+        if let Some(end) = self.ring.closed_through() {
+            while stamps.front().is_some_and(|s| s.before <= end) {
                 stamps.pop_front();
             }
         }
-        let known_since = entry.as_ref().map_or_else(Instant::now, |r| r.known_since);
         *entry = Some(Reached {
             sealed_before: progress.sealed_before,
             greatest_ms: progress.greatest_ms,
@@ -111,8 +109,15 @@ impl Closing {
             newest_record_ms: progress.newest_record_ms,
             stamps,
             arrived: progress.arrived,
-            known_since,
+            assigned: progress.assigned,
         });
+    }
+
+    /// Takes panes out of the windows that are still to close.
+    pub(crate) fn forget(&mut self, sealed: &[SealedPane]) {
+        for sealed in sealed {
+            self.ring.remove(sealed.id, &sealed.pane.counts);
+        }
     }
 
     /// The first pane of `partition` that is not known to be sealed and durable.
@@ -135,11 +140,6 @@ impl Closing {
         open.max(self.ring.last())
     }
 
-    /// When the newest record of any partition was appended.
-    pub(crate) fn newest_record_ms(&self) -> Option<i64> {
-        self.reached().filter_map(|r| r.newest_record_ms).max()
-    }
-
     /// Closes the next window if every partition has sealed its panes before its end.
     pub(crate) fn watermark(&mut self) -> Option<Closed> {
         let end = self.next_end()?;
@@ -147,12 +147,18 @@ impl Closing {
         if !self.partitions.values().all(all_sealed) {
             return None;
         }
-        let closed_at = |r: &Reached| r.stamp(end).map_or(r.newest_record_ms, |s| s.record_ms);
-        let record_ms = self.reached().filter_map(closed_at).max();
+        let record_ms = self.sealed_by(end);
         Some(Closed {
             snapshot: self.ring.close(end, []),
             record_ms,
         })
+    }
+
+    /// When the record was appended that made the last partition seal the panes before `end`.
+    fn sealed_by(&self, end: PaneId) -> Option<i64> {
+        let by = |r: &Reached| r.stamp(end).map_or(r.newest_record_ms, |s| s.record_ms);
+        let sealed = self.reached().filter(|r| r.has_sealed(end));
+        sealed.filter_map(by).max()
     }
 
     /// Passes over a long run of empty windows and says how many they are.
@@ -175,9 +181,9 @@ impl Closing {
         for (partition, reached) in &self.partitions {
             let reached = reached.as_ref()?;
             if reached.has_sealed(end) {
-                let at = reached.stamp(end).map_or(reached.known_since, |s| s.seen);
+                let at = reached.stamp(end).map_or(reached.assigned, |s| s.seen);
                 sealed_at = Some(sealed_at.map_or(at, |s| s.max(at)));
-            } else if now.duration_since(reached.known_since) < self.idle_timeout {
+            } else if now.duration_since(reached.assigned) < self.idle_timeout {
                 return None;
             } else {
                 behind.push(*partition);
@@ -191,24 +197,41 @@ impl Closing {
     }
 
     fn silence_closes(&self, end: PaneId, now: Instant) -> bool {
-        let arrived = self.reached().map(|r| r.arrived).max();
         let greatest = self.reached().filter_map(|r| r.greatest_ms).max();
-        let (Some(arrived), Some(greatest), Some(last)) = (arrived, greatest, self.last_pane())
+        let (Some(silent), Some(greatest), Some(last)) =
+            (self.silent(now), greatest, self.last_pane())
         else {
             return false;
         };
-        let silent = now.duration_since(arrived);
         let clock = greatest.saturating_add(silent.as_millis() as i64);
         silent >= self.idle_timeout
             && self.panes.sealed_before(clock) >= end
             && end <= self.window.first_end_covering(&self.panes, last)
     }
 
+    /// How long no partition has had a record.
+    fn silent(&self, now: Instant) -> Option<Duration> {
+        let arrived = self.reached().map(|r| r.arrived).max()?;
+        Some(now.duration_since(arrived))
+    }
+
+    /// When a record would have been appended that closes a window in the place of silence: the
+    /// silence is no older than it was watched, so that the last window of the day is news.
+    fn silent_from(&self, now: Instant) -> Option<i64> {
+        let newest = self.reached().filter_map(|r| r.newest_record_ms).max()?;
+        let silent = self.silent(now)?.as_millis();
+        Some(newest.saturating_add(i64::try_from(silent).unwrap_or(i64::MAX)))
+    }
+
     /// Closes the next window over the sealed panes and the `open` ones of the partitions that are
     /// passed over.
-    pub(crate) fn pass_over(&mut self, open: &[(PaneId, PaneCounts)]) -> Option<Closed> {
+    pub(crate) fn pass_over(
+        &mut self,
+        open: &[(PaneId, PaneCounts)],
+        now: Instant,
+    ) -> Option<Closed> {
         let end = self.next_end()?;
-        let record_ms = self.newest_record_ms();
+        let record_ms = self.sealed_by(end).or_else(|| self.silent_from(now));
         let open = open.iter().map(|(id, counts)| (*id, counts));
         Some(Closed {
             snapshot: self.ring.close(end, open),

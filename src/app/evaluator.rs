@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::drift::{ClosedBy, DriftReport, PaneCounts, PaneId, Trigger, WindowSnapshot};
+use crate::drift::{ClosedBy, DriftReport, PaneCounts, PaneId, Reason, Trigger, WindowSnapshot};
 use crate::health::Health;
 use crate::http::state::{CheckOutcome, MonitorView};
 use crate::metrics::MonitorMetrics;
@@ -26,6 +26,7 @@ use super::messages::{EvaluatorMessage, SnapshotRequest, UnitSnapshot, WorkerCom
 /// Windows whose reports are stored in one transaction while catching up.
 const BATCH: usize = 64;
 const ANSWER: Duration = Duration::from_secs(10);
+const NOT_STORED: &str = "the evaluation could not be stored; see /readyz";
 const TICK: Duration = Duration::from_millis(250);
 
 pub(crate) type CheckReply = oneshot::Sender<Result<CheckOutcome, String>>;
@@ -50,14 +51,18 @@ pub(crate) struct Evaluator {
     wiring: Wiring,
     closing: Closing,
     state: EvaluatorState,
-    /// Decided but not durable yet.
+    /// Decided but not durable yet. What could not be stored is tried again as it is, nothing
+    /// added: the store knows by its content what got through after all.
     unwritten: Vec<LogEntry>,
     /// How long each report among `unwritten` took to compute.
     took: Vec<Duration>,
     view: MonitorView,
     caught_up_since: Option<Instant>,
-    /// When the last event was counted, or when this evaluator began.
-    counted_at: Instant,
+    /// Once at least since this evaluator began.
+    was_caught_up: bool,
+    began: Instant,
+    /// When the last event was counted since then.
+    counted_at: Option<Instant>,
     /// What the last live figures were computed from.
     live_seen: Vec<(i32, i64)>,
     idle_asked: Instant,
@@ -84,7 +89,9 @@ impl Evaluator {
             took: Vec::new(),
             view: MonitorView::default(),
             caught_up_since: None,
-            counted_at: now,
+            was_caught_up: false,
+            began: now,
+            counted_at: None,
             live_seen: Vec::new(),
             idle_asked: now,
             complained: false,
@@ -95,6 +102,14 @@ impl Evaluator {
             this.wiring.metrics.show(&report);
             this.view.last_final = Some(Arc::new(report));
         }
+        if let Some(end) = this.state.closed_through {
+            this.wiring.closed_through.store(end.0, Ordering::Relaxed);
+        }
+        this.state.incidents.retain(&this.monitor.definition);
+        this.view.incidents = this.state.incidents.open();
+        this.wiring.metrics.incidents(&this.view.incidents);
+        this.view.stale = this.state.incidents.is_open("", Reason::Stale);
+        this.wiring.metrics.stale(this.view.stale);
         this.view.waiting_for = Some("the topic's partitions".to_owned());
         this.publish();
         this
@@ -139,11 +154,7 @@ impl Evaluator {
                 self.view.waiting_for = None;
             }
             EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
-            EvaluatorMessage::StartedOver(sealed) => {
-                for pane in sealed {
-                    self.closing.ring.take_back(pane.id, &pane.pane.counts);
-                }
-            }
+            EvaluatorMessage::Forget(sealed) => self.closing.forget(&sealed),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {
                 self.monitor = monitor;
@@ -171,6 +182,7 @@ impl Evaluator {
             (true, since) => since.or_else(|| Some(Instant::now())),
             (false, _) => None,
         };
+        self.was_caught_up |= caught_up;
         if self.view.caught_up != caught_up {
             self.view.caught_up = caught_up;
             self.wiring.metrics.caught_up(caught_up);
@@ -224,7 +236,9 @@ impl Evaluator {
         self.drain_mailbox();
         self.close_by_watermark();
         let topic = self.monitor.config.topic.clone();
-        while let Some(stragglers) = self.closing.idle(Instant::now()) {
+        while self.unwritten.is_empty()
+            && let Some(stragglers) = self.closing.idle(Instant::now())
+        {
             let Some(ends) = self.wiring.ends.ask(&topic, &stragglers.partitions).await else {
                 break;
             };
@@ -241,7 +255,7 @@ impl Evaluator {
             while self.unwritten.len() < BATCH
                 && self.closing.idle(Instant::now()).as_ref() == Some(&stragglers)
             {
-                let Some(closed) = self.closing.pass_over(&open) else {
+                let Some(closed) = self.closing.pass_over(&open, Instant::now()) else {
                     break;
                 };
                 self.conclude(&closed, ClosedBy::Idle);
@@ -286,7 +300,8 @@ impl Evaluator {
         let max_age = self.monitor.config.alert_max_age_ms;
         let news = closed.record_ms.is_none_or(|ms| now - ms <= max_age);
         if !news {
-            self.state.owes_summary = true;
+            let catching_up = self.caught_up_since.is_none();
+            self.state.owes_summary |= catching_up || !report.changes.is_empty();
         } else if !report.changes.is_empty() {
             self.state.told_at_ms = Some(now);
         }
@@ -401,8 +416,8 @@ impl Evaluator {
         }
         self.drain_mailbox();
         let counted = units.iter().filter_map(|u| u.last_counted).max();
-        if let Some(counted) = counted.filter(|c| *c > self.counted_at) {
-            self.counted_at = counted;
+        if let Some(counted) = counted.filter(|c| Some(*c) > self.counted_at) {
+            self.counted_at = Some(counted);
             self.view.last_counted_at_ms = Some(now_ms() - counted.elapsed().as_millis() as i64);
         }
         Some(units)
@@ -423,6 +438,8 @@ impl Evaluator {
         let end = definition
             .window
             .first_end_covering(&definition.panes, newest);
+        // A window that is closed has left its first panes behind.
+        let end = self.closing.next_end().map_or(end, |next| end.max(next));
         let open = open.iter().map(|(id, counts)| (*id, counts));
         let snapshot = self.closing.ring.peek(end, open);
         Some(self.evaluate(&snapshot, trigger, ClosedBy::Open, at_ms))
@@ -454,6 +471,9 @@ impl Evaluator {
         let snapshots = self.snapshots(false).await;
         let snapshots = snapshots.ok_or("the consuming loop did not answer within 10 s")?;
         self.close_by_watermark();
+        if !self.unwritten.is_empty() {
+            return Err(NOT_STORED.to_owned());
+        }
         let began = Instant::now();
         let now = now_ms();
         let Some(mut report) = self.live_report(&snapshots, Trigger::Manual, Some(now)) else {
@@ -475,7 +495,7 @@ impl Evaluator {
             body: LogBody::Report(report.clone()),
         });
         if !self.write() {
-            return Err("the evaluation could not be stored; see /readyz".to_owned());
+            return Err(NOT_STORED.to_owned());
         }
         let report = Arc::new(report);
         self.view.live = Some(Arc::clone(&report));
@@ -493,6 +513,9 @@ impl Evaluator {
             return;
         }
         self.close_by_idleness().await;
+        if !self.unwritten.is_empty() {
+            return;
+        }
         self.judge_silence();
         self.remind();
         self.summarise();
@@ -500,8 +523,10 @@ impl Evaluator {
     }
 
     fn judge_silence(&mut self) {
-        let silent = self.counted_at.elapsed();
-        let stale = silent.as_millis() as i64 >= self.monitor.config.stale_after_ms;
+        let silent = self.counted_at.unwrap_or(self.began).elapsed();
+        // What was silent before a restart is so until an event is counted.
+        let still = self.counted_at.is_none() && self.state.incidents.is_open("", Reason::Stale);
+        let stale = still || silent.as_millis() as i64 >= self.monitor.config.stale_after_ms;
         if stale != self.view.stale {
             self.view.stale = stale;
             self.wiring.metrics.stale(stale);
@@ -518,8 +543,9 @@ impl Evaluator {
         }
     }
 
+    /// Waits until history is read: what is open may end in it.
     fn remind(&mut self) {
-        let Some(told) = self.state.told_at_ms else {
+        let Some(told) = self.state.told_at_ms.filter(|_| self.history_read()) else {
             return;
         };
         let now = now_ms();
@@ -529,6 +555,10 @@ impl Evaluator {
             self.state.told_at_ms = Some(now);
             self.notice(NoticeKind::Reminder, Vec::new());
         }
+    }
+
+    fn history_read(&self) -> bool {
+        self.was_caught_up && !self.state.owes_summary
     }
 
     /// Once history is read, one message says what it left open. It waits until windows that only
@@ -542,7 +572,8 @@ impl Evaluator {
             return;
         }
         self.state.owes_summary = false;
-        if self.state.incidents.open().is_empty() {
+        // What was told before may be over without a word.
+        if self.state.incidents.open().is_empty() && self.state.told_at_ms.is_none() {
             return;
         }
         self.state.told_at_ms = Some(now_ms());

@@ -24,10 +24,17 @@ pub(crate) struct Assignment {
     /// The least `next_offset` of its units, or where its log begins.
     pub offset: i64,
     pub units: Vec<(UnitKey, UnitState)>,
+    pub at: Instant,
 }
 
 pub(crate) enum WorkerCommand {
     Source(SourceEvent<Assignment>),
+    /// Make durable what was counted of a partition, then stop to read it. Not answered when that
+    /// takes too long; then it is read on.
+    Release {
+        partition: TopicPartition,
+        done: std::sync::mpsc::Sender<()>,
+    },
     Snapshot(SnapshotRequest),
     /// The checkpoint in flight is durable.
     Checkpointed,
@@ -79,14 +86,15 @@ pub(crate) struct Progress {
     pub stamps: Vec<SealStamp>,
     /// When a record last arrived, or when the partition was assigned.
     pub arrived: Instant,
+    pub assigned: Instant,
 }
 
 pub(crate) enum EvaluatorMessage {
     /// The partitions the topic has now.
     Partitions(Vec<i32>),
     Progress(Progress),
-    /// A partition's log was replaced: these panes of it count no more.
-    StartedOver(Vec<SealedPane>),
+    /// These panes are of a log that is no more.
+    Forget(Vec<SealedPane>),
     /// Every partition was read to where its log ended a moment ago.
     CaughtUp(bool),
     /// Other thresholds, rules or labels; the counts stay.

@@ -1,5 +1,6 @@
 //! Where a partition is read from: its stored state, checked against the log, or `start`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -19,8 +20,8 @@ pub(crate) enum Begun {
         /// The least of the units' offsets.
         offset: i64,
         units: Vec<(UnitKey, UnitState)>,
-        /// Units that start over: their stored state is to be set aside first.
-        over: Vec<UnitKey>,
+        /// Those of the units whose stored counts are of another log.
+        start_over: Vec<UnitKey>,
     },
     Stopped {
         reason: &'static str,
@@ -28,7 +29,7 @@ pub(crate) enum Begun {
     },
 }
 
-/// Decides for every monitor of one partition. `first_time`: nothing of the topic was ever counted.
+/// Decides for every monitor of one partition. `newcomers` have never counted anything of the topic.
 ///
 /// # Errors
 /// When the broker does not answer; asked again later.
@@ -37,23 +38,25 @@ pub(crate) fn begin(
     id: &TopicPartition,
     monitors: &[Arc<Monitor>],
     stored: Vec<(UnitKey, Option<UnitState>)>,
-    first_time: bool,
+    newcomers: &BTreeSet<String>,
 ) -> Result<Begun> {
     let span = control.span(id)?;
     let mut units = Vec::new();
-    let mut over = Vec::new();
+    let mut start_over = Vec::new();
     for (monitor, (key, state)) in monitors.iter().zip(stored) {
         let state = match state {
-            None => fresh(resolve(control, id, monitor, span, first_time)?),
+            None if newcomers.contains(&key.monitor) => fresh(resolve(control, id, monitor, span)?),
+            // A partition that appeared later: nothing in it may be skipped.
+            None => fresh(span.start),
             Some(state) => match verify(control, id, span, &state)? {
                 Verified::Same => state,
                 Verified::Overtaken => overtaken(id, span, state),
                 Verified::Changed(how) if monitor.config.on_log_change == OnLogChange::Reset => {
                     tracing::warn!(
                         monitor = key.monitor,
-                        "{id}: {how}; starting over, as on_log_change says; the old counts are set aside"
+                        "{id}: {how}; starting over as on_log_change says, the old counts are set aside"
                     );
-                    over.push(key.clone());
+                    start_over.push(key.clone());
                     fresh(span.start)
                 }
                 Verified::Changed(how) => {
@@ -79,7 +82,7 @@ pub(crate) fn begin(
     Ok(Begun::At {
         offset,
         units,
-        over,
+        start_over,
     })
 }
 
@@ -93,18 +96,14 @@ fn fresh(next_offset: i64) -> UnitState {
     }
 }
 
-/// A partition that appeared after the first start is read from its beginning: nothing in it may
-/// be skipped.
 fn resolve(
     control: &Control,
     id: &TopicPartition,
     monitor: &Monitor,
     span: LogSpan,
-    first_time: bool,
 ) -> Result<i64> {
     let config = &monitor.config;
     let from = match config.start {
-        _ if !first_time => return Ok(span.start),
         StartPosition::Earliest => return Ok(span.start),
         StartPosition::Latest => return Ok(span.end),
         StartPosition::Window => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::drift::{Cell, Found};
-use crate::event::{InvalidRecord, Outcome};
+use crate::event::{InvalidRecord, Outcome, TimeReader};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::source::Record;
@@ -55,9 +55,19 @@ impl Tally {
         self.log(record, why);
     }
 
-    pub(crate) fn no_timestamp(&mut self, record: &Record<'_>) {
-        let why = "the record has no timestamp; name a field of the event in `timestamp`";
-        self.invalid_record(record, InvalidRecord::TimestampMissing, &why);
+    /// The record's own timestamp as event time; `None` when it is none, which is counted.
+    pub(crate) fn record_time(&mut self, record: &Record<'_>) -> Option<i64> {
+        let Some(ms) = record.timestamp_ms else {
+            let why = "the record has no timestamp; name a field of the event in `timestamp`";
+            self.invalid_record(record, InvalidRecord::TimestampMissing, &why);
+            return None;
+        };
+        TimeReader::milliseconds(ms)
+            .inspect_err(|reason| {
+                let why = "the record's timestamp is before 1990 or after 2200; is the producer's in milliseconds?";
+                self.invalid_record(record, *reason, &why);
+            })
+            .ok()
     }
 
     fn log(&mut self, record: &Record<'_>, why: &dyn std::fmt::Display) {

@@ -143,9 +143,9 @@ impl Unit {
                 return Err(Outcome::Invalid);
             }
         };
-        let Some(event_ms) = event.event_ms.or(record.timestamp_ms) else {
-            tally.no_timestamp(record);
-            return Err(Outcome::Invalid);
+        let event_ms = match event.event_ms {
+            Some(ms) => ms,
+            None => tally.record_time(record).ok_or(Outcome::Invalid)?,
         };
         let spec = &monitor.definition.panes;
         let before = self.panes.sealed_before(spec);

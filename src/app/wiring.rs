@@ -1,6 +1,6 @@
 //! Starts the parts of the program, connects them, and ends them in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{self as blocking, Sender};
@@ -181,6 +181,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         health: health.clone(),
         metrics: Arc::clone(&metrics),
         neighbour: Neighbour::new(&config.kafka.group_id, &config.kafka.instance_id),
+        again: BTreeSet::new(),
     };
     let assigner_thread = vec![("the assigner", spawn("assigner", move || assigner.run())?)];
 

@@ -4,7 +4,7 @@
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
 //! offsets rather than let sealed panes pile up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
@@ -23,13 +23,15 @@ use super::clock::now_ms;
 use super::messages::{
     Assignment, Checkpoint, Positions, Progress, SnapshotRequest, UnitSnapshot, WorkerCommand,
 };
-use super::unit::{Counter, Unit};
+use super::unit::{Counter, SealStamp, Unit};
 
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
 /// Sealed panes that may wait for one checkpoint before the loop stops taking offsets.
 const SEALED_WAITING: usize = 10_000;
 const LAST_CHECKPOINT: Duration = Duration::from_secs(7);
+/// How long a partition that goes away may wait for its counts to be durable.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// One monitor as the workers share it.
 #[derive(Clone)]
@@ -59,6 +61,7 @@ struct Partition {
     units: Vec<Unit>,
     /// When a record last arrived, or when it was assigned.
     arrived: Instant,
+    assigned: Instant,
     assigned_offset: i64,
 }
 
@@ -70,6 +73,8 @@ struct Loop<S> {
     /// Durable offsets to publish when the checkpoint in flight comes back.
     durable: Vec<(TopicPartition, i64)>,
     flushes: Vec<SnapshotRequest>,
+    /// Commands that came while the loop waited for a checkpoint.
+    postponed: VecDeque<WorkerCommand>,
     checkpointed_at: Instant,
     positioned_at: Instant,
     processing: Summary,
@@ -93,6 +98,7 @@ impl<S: Source + 'static> Worker<S> {
             in_flight: None,
             durable: Vec::new(),
             flushes: Vec::new(),
+            postponed: VecDeque::new(),
             checkpointed_at: now,
             positioned_at: now,
             stopping: false,
@@ -196,6 +202,10 @@ impl<S: Source + 'static> Loop<S> {
 
     fn serve_commands(&mut self) {
         loop {
+            if let Some(command) = self.postponed.pop_front() {
+                self.obey(command);
+                continue;
+            }
             match self.worker.commands.try_recv() {
                 Ok(command) => self.obey(command),
                 Err(TryRecvError::Empty) => return,
@@ -214,8 +224,18 @@ impl<S: Source + 'static> Loop<S> {
                     self.begin(assignment);
                 }
             }
-            WorkerCommand::Source(SourceEvent::Revoked(gone) | SourceEvent::Lost(gone)) => {
-                for partition in gone {
+            WorkerCommand::Source(SourceEvent::Revoked(gone)) => {
+                if !self.make_durable(RELEASE) {
+                    tracing::warn!("partitions were taken away before their counts were durable");
+                }
+                gone.iter().for_each(|partition| self.end(partition));
+            }
+            WorkerCommand::Source(SourceEvent::Lost(gone)) => {
+                gone.iter().for_each(|partition| self.end(partition));
+            }
+            WorkerCommand::Release { partition, done } => {
+                // An assigner that no longer waits asks again, and it is read on until then.
+                if self.make_durable(RELEASE) && done.send(()).is_ok() {
                     self.end(&partition);
                 }
             }
@@ -235,6 +255,7 @@ impl<S: Source + 'static> Loop<S> {
             partition,
             offset,
             units,
+            at,
         } = assignment;
         self.end(&partition);
         if let Err(error) = self.worker.source.assign(&partition, offset) {
@@ -258,7 +279,8 @@ impl<S: Source + 'static> Loop<S> {
         self.partitions.push(Partition {
             id: partition,
             units,
-            arrived: Instant::now(),
+            arrived: at,
+            assigned: at,
             assigned_offset: offset,
         });
     }
@@ -370,7 +392,11 @@ impl<S: Source + 'static> Loop<S> {
                 .extend(durable.map(|offset| (partition.id.clone(), offset)));
             for unit in partition.units.iter_mut().filter(|u| u.dirty) {
                 let watched = &self.worker.watched[unit.monitor];
-                progress.push(progress_of(unit, &watched.monitor, partition.arrived));
+                progress.push(progress_of(
+                    unit,
+                    &watched.monitor,
+                    (partition.assigned, partition.arrived),
+                ));
                 units.push((unit.key.clone(), unit.state()));
                 let taken = std::mem::take(&mut unit.sealed);
                 sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
@@ -413,13 +439,7 @@ impl<S: Source + 'static> Loop<S> {
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
     fn finish(mut self) {
-        let deadline = Instant::now() + LAST_CHECKPOINT;
-        self.await_checkpoint(deadline);
-        if self.in_flight.is_none() {
-            self.checkpoint();
-            self.await_checkpoint(deadline);
-        }
-        if self.in_flight.is_some() {
+        if !self.make_durable(LAST_CHECKPOINT) {
             tracing::error!(
                 "stopped before the last checkpoint was durable; the next start reads those records again"
             );
@@ -428,19 +448,40 @@ impl<S: Source + 'static> Loop<S> {
         std::thread::spawn(move || drop(source));
     }
 
+    /// Waits until everything counted is durable; false when that takes longer than `limit`.
+    fn make_durable(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        self.await_checkpoint(deadline);
+        if self.in_flight.is_none() {
+            self.checkpoint();
+            self.await_checkpoint(deadline);
+        }
+        self.in_flight.is_none()
+    }
+
     fn await_checkpoint(&mut self, deadline: Instant) {
         while self.in_flight.is_some() {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.worker.commands.recv_timeout(left) {
                 Ok(WorkerCommand::Checkpointed) => self.checkpointed(),
-                Ok(_) => {}
+                Ok(command) => {
+                    let stop = matches!(command, WorkerCommand::Stop);
+                    self.postponed.push_back(command);
+                    if stop {
+                        return;
+                    }
+                }
                 Err(_) => return,
             }
         }
     }
 }
 
-fn progress_of(unit: &mut Unit, monitor: &Monitor, arrived: Instant) -> Progress {
+fn progress_of(
+    unit: &mut Unit,
+    monitor: &Monitor,
+    (assigned, arrived): (Instant, Instant),
+) -> Progress {
     let open = unit.panes().open();
     Progress {
         first_open: open.keys().next().copied(),
@@ -451,6 +492,7 @@ fn progress_of(unit: &mut Unit, monitor: &Monitor, arrived: Instant) -> Progress
         newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
         stamps: std::mem::take(&mut unit.stamps),
         arrived,
+        assigned,
         key: unit.key.clone(),
     }
 }
@@ -460,18 +502,27 @@ pub(crate) fn restored_progress(
     key: &UnitKey,
     state: &crate::state::UnitState,
     monitor: &Monitor,
+    assigned: Instant,
 ) -> Progress {
     let panes = &monitor.definition.panes;
     let open: &BTreeMap<PaneId, _> = &state.open;
+    let sealed_before = state.greatest_ms.map(|t| panes.sealed_before(t));
+    let newest_record_ms = state.splice.and_then(|s| s.timestamp_ms);
+    let stamp = |before| SealStamp {
+        before,
+        record_ms: newest_record_ms,
+        seen: assigned,
+    };
     Progress {
         key: key.clone(),
         sealed: Vec::new(),
-        sealed_before: state.greatest_ms.map(|t| panes.sealed_before(t)),
+        sealed_before,
         greatest_ms: state.greatest_ms,
         first_open: open.keys().next().copied(),
         last_open: open.keys().next_back().copied(),
-        newest_record_ms: state.splice.and_then(|s| s.timestamp_ms),
-        stamps: Vec::new(),
-        arrived: Instant::now(),
+        newest_record_ms,
+        stamps: sealed_before.map(stamp).into_iter().collect(),
+        arrived: assigned,
+        assigned,
     }
 }

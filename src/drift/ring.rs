@@ -105,8 +105,9 @@ impl WindowRing {
         }
     }
 
-    /// Undoes an [`add`](Self::add) of the same counts, unless no window needs the pane any more.
-    pub fn take_back(&mut self, id: PaneId, counts: &PaneCounts) {
+    /// Undoes an [`add`](Self::add): the log the pane came from is no more. Windows that are closed
+    /// keep it.
+    pub fn remove(&mut self, id: PaneId, counts: &PaneCounts) {
         let Some(pane) = self.sealed.get_mut(&id) else {
             return;
         };
@@ -186,7 +187,7 @@ impl WindowRing {
         let next = PaneId(closed.0 + step);
         let target = match self.sealed.keys().next() {
             Some(pane) if *pane < next => return 0,
-            Some(pane) => self.window.first_end_covering(&self.panes, *pane).0,
+            Some(pane) => self.window.first_end_covering(&self.panes, *pane).min(reached).0,
             None => reached.0,
         };
         let empty = (target - next.0).div_euclid(step);

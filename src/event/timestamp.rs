@@ -50,6 +50,14 @@ impl TimeReader {
             .and_then(in_range)
     }
 
+    /// An instant that needs no reading: milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`InvalidRecord::TimestampRange`].
+    pub fn milliseconds(ms: i64) -> Result<i64, InvalidRecord> {
+        in_range(ms)
+    }
+
     /// An instant that needs no reading: nanoseconds since the Unix epoch.
     ///
     /// # Errors
