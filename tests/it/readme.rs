@@ -47,7 +47,10 @@ fn block(readme: &str, name: &str) -> String {
 }
 
 fn markers(name: &str) -> (String, String) {
-    (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"))
+    (
+        format!("<!-- {name}:begin -->"),
+        format!("<!-- {name}:end -->"),
+    )
 }
 
 /// Holds the block `name` against `expected`, or rewrites it where that is asked for.
@@ -68,8 +71,14 @@ fn expect_block(name: &str, expected: &str) {
         std::fs::write(root().join(README), new).unwrap();
         return;
     }
-    let differs = expected.trim().lines().zip(found.lines()).find(|(a, b)| a != b);
-    panic!("README.md, {name}: not as the program is; run with PSIREN_UPDATE_DOCS=1. First difference (program, file): {differs:#?}");
+    let differs = expected
+        .trim()
+        .lines()
+        .zip(found.lines())
+        .find(|(a, b)| a != b);
+    panic!(
+        "README.md, {name}: not as the program is; run with PSIREN_UPDATE_DOCS=1. First difference (program, file): {differs:#?}"
+    );
 }
 
 /// The cells of each row of the Markdown tables in `text`, headers and rules left out.

@@ -15,7 +15,13 @@ fn shell_lines(markdown: &str) -> Vec<String> {
             Some(language) => inside = !inside && ["sh", "bash", "console"].contains(&language),
             None if inside => {
                 let line = line.strip_prefix("$ ").unwrap_or(line);
-                lines.push(line.split(" #").next().unwrap_or_default().trim().to_owned());
+                lines.push(
+                    line.split(" #")
+                        .next()
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned(),
+                );
             }
             None => {}
         }
@@ -30,7 +36,9 @@ fn arguments(line: &str) -> Option<Vec<&str>> {
         .strip_prefix("cargo run --release -- ")
         .or_else(|| line.strip_prefix("psiren "))
         .or_else(|| line.strip_prefix("docker compose exec psiren psiren "))?;
-    let words = rest.split_whitespace().take_while(|word| !word.starts_with(['>', '<']));
+    let words = rest
+        .split_whitespace()
+        .take_while(|word| !word.starts_with(['>', '<']));
     Some(std::iter::once("psiren").chain(words).collect())
 }
 
@@ -71,12 +79,20 @@ fn every_command_that_is_mentioned_exists() {
                     break;
                 }
                 let found = command.find_subcommand(word).cloned();
-                command = found.unwrap_or_else(|| panic!("{}: `{span}` is no command", document.display()));
+                command = found
+                    .unwrap_or_else(|| panic!("{}: `{span}` is no command", document.display()));
             }
-            for flag in rest.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
+            for flag in rest
+                .split_whitespace()
+                .filter_map(|word| word.strip_prefix("--"))
+            {
                 let flag = flag.split('=').next().unwrap_or_default();
                 let known = command.get_arguments().any(|a| a.get_long() == Some(flag));
-                assert!(known || flag.is_empty(), "{}: `{span}` has no --{flag}", document.display());
+                assert!(
+                    known || flag.is_empty(),
+                    "{}: `{span}` has no --{flag}",
+                    document.display()
+                );
             }
         }
     }

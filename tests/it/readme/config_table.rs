@@ -28,11 +28,19 @@ fn heading(line: &str) -> Option<String> {
     let title = line.strip_prefix("**")?.strip_suffix("**")?;
     let table = title.trim_matches('`').trim_matches(['[', ']']);
     let table = table.replace("NAME", "*").replace("FEATURE", "*");
-    Some(if title == "Top level" { String::new() } else { table })
+    Some(if title == "Top level" {
+        String::new()
+    } else {
+        table
+    })
 }
 
 /// What the table has to say of a key's default, where that is one value.
-fn default_of(key: &str, required: &BTreeSet<String>, defaults: &BTreeMap<String, Value>) -> Option<String> {
+fn default_of(
+    key: &str,
+    required: &BTreeSet<String>,
+    defaults: &BTreeMap<String, Value>,
+) -> Option<String> {
     if IN_WORDS.contains(&key) {
         return None;
     }
@@ -65,7 +73,10 @@ fn the_configuration_table_has_every_key_with_its_default() {
         if let Some(default) = default_of(&key, &required, &defaults) {
             cells[3] = default;
         }
-        assert_ne!(cells[3], "?", "{key} has no one default: say in words what holds");
+        assert_ne!(
+            cells[3], "?",
+            "{key} has no one default: say in words what holds"
+        );
         lines.push(format!("| {} |", cells[1..5].join(" | ")).replace("|  |", "| |"));
     }
     let known: BTreeSet<String> = example::known();
@@ -81,7 +92,11 @@ fn values(table: &Table, path: &str) -> BTreeMap<String, Value> {
     let mut values = BTreeMap::new();
     for (name, value) in table {
         let name = if path == "monitor" { "*" } else { name };
-        let key = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let key = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
         match value {
             Value::Table(inner) => values.extend(self::values(inner, &key)),
             value => drop(values.insert(key, value.clone())),

@@ -25,7 +25,11 @@ fn links_to_files_lead_to_files() {
             assert!(file.exists(), "{}: {target}", document.display());
             if !anchor.is_empty() {
                 let there = headings(&std::fs::read_to_string(&file).unwrap());
-                assert!(there.iter().any(|h| h == anchor), "{}: {target}", document.display());
+                assert!(
+                    there.iter().any(|h| h == anchor),
+                    "{}: {target}",
+                    document.display()
+                );
             }
         }
     }
@@ -37,7 +41,9 @@ fn headings(markdown: &str) -> Vec<String> {
     titles
         .map(|line| {
             let title = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
             kept.collect::<String>().replace(' ', "-")
         })
         .collect()
@@ -81,7 +87,9 @@ fn files_of(block: &str, secret: &Path) -> String {
 fn complete(block: &str) -> String {
     let mut whole = block.to_owned();
     if !block.contains("[monitor.") {
-        whole.push_str("\n[monitor.m]\ntopic = 't'\nreference = 'r'\nwindow = { size = '1d', slide = '1d' }\n");
+        whole.push_str(
+            "\n[monitor.m]\ntopic = 't'\nreference = 'r'\nwindow = { size = '1d', slide = '1d' }\n",
+        );
     }
     if !block.contains("bootstrap_servers") {
         whole = match whole.contains("[kafka]\n") {

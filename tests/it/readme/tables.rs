@@ -19,7 +19,12 @@ fn the_metrics_table_is_what_the_program_declares() {
         }
         let (name, kind, help) = (metric.name, metric.kind, metric.help);
         assert!(!help.is_empty() && !help.contains('|'), "{name}: {help:?}");
-        writeln!(table, "| `{name}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
+        writeln!(
+            table,
+            "| `{name}` | {kind} | {} | {help} |",
+            labels.join(", ")
+        )
+        .unwrap();
     }
     expect_block("metrics", &table);
 }
