@@ -11,7 +11,7 @@ macro_rules! snapshot {
 
 mod environment;
 mod errors;
-mod example;
+pub(crate) mod example;
 mod meaning;
 mod reload;
 

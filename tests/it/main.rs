@@ -3,7 +3,9 @@
 mod check;
 mod client;
 mod config;
+mod help;
 mod http;
 mod metrics;
+mod readme;
 mod reference;
 mod support;

@@ -144,14 +144,33 @@ fn it_has_every_key_there_is() {
     for example in examples() {
         shown.extend(keys(&example));
     }
-    let mut known = BTreeSet::new();
-    collect_known("", &mut known);
+    let known = known();
     assert!(known.len() > 80, "{known:?}");
     let missing: Vec<_> = known.difference(&shown).collect();
     assert!(missing.is_empty(), "not in the example: {missing:?}");
 }
 
-/// Every key the configuration takes, as the error for an unknown one lists them, table by table.
+/// Every key the configuration takes, with `*` for names of the user's own.
+pub(crate) fn known() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    collect_known("", &mut known);
+    known
+}
+
+/// The configuration of the example as it is in force, defaults and all.
+pub(crate) fn effective() -> Table {
+    toml::from_str(&read(EXAMPLE, Path::new("")).to_toml()).unwrap()
+}
+
+/// The keys that have no default: those the example sets itself.
+pub(crate) fn required() -> BTreeSet<String> {
+    let mut required = keys(&toml::from_str(EXAMPLE).unwrap());
+    // An empty table.
+    required.remove("labels");
+    required
+}
+
+/// As the error for an unknown one lists them, table by table.
 fn collect_known(table: &str, known: &mut BTreeSet<String>) {
     for key in known_in(&header(table)).expect("a table with keys") {
         let path = if table.is_empty() {

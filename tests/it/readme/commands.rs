@@ -1,0 +1,99 @@
+//! Every command the documents show is one that the program takes.
+
+use clap::{CommandFactory, Parser};
+use psiren::cli::Cli;
+
+use super::documents;
+
+/// The lines of shell blocks in Markdown, comments and what follows a pipe left out.
+fn shell_lines(markdown: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    for line in markdown.lines() {
+        let line = line.trim();
+        match line.strip_prefix("```") {
+            Some(language) => inside = !inside && ["sh", "bash", "console"].contains(&language),
+            None if inside => {
+                let line = line.strip_prefix("$ ").unwrap_or(line);
+                lines.push(
+                    line.split(" #")
+                        .next()
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned(),
+                );
+            }
+            None => {}
+        }
+    }
+    lines
+}
+
+/// The arguments of a psiren command; `None` for other commands.
+fn arguments(line: &str) -> Option<Vec<&str>> {
+    let line = line.split(" | ").next().unwrap_or_default();
+    let rest = line
+        .strip_prefix("cargo run --release -- ")
+        .or_else(|| line.strip_prefix("psiren "))
+        .or_else(|| line.strip_prefix("docker compose exec psiren psiren "))?;
+    let words = rest
+        .split_whitespace()
+        .take_while(|word| !word.starts_with(['>', '<']));
+    Some(std::iter::once("psiren").chain(words).collect())
+}
+
+#[test]
+fn every_command_in_a_shell_block_parses() {
+    let mut parsed = 0;
+    for document in documents() {
+        let markdown = std::fs::read_to_string(&document).unwrap();
+        for line in shell_lines(&markdown) {
+            let Some(arguments) = arguments(&line) else {
+                continue;
+            };
+            if let Err(error) = Cli::try_parse_from(&arguments) {
+                let help = matches!(
+                    error.kind(),
+                    clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+                );
+                assert!(help, "{}: {line}\n{error}", document.display());
+            }
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 10, "{parsed}");
+}
+
+/// In running text a command is named by its words, so the words have to be those of a command.
+#[test]
+fn every_command_that_is_mentioned_exists() {
+    for document in documents() {
+        let markdown = std::fs::read_to_string(&document).unwrap();
+        for span in markdown.split('`').skip(1).step_by(2) {
+            let Some(rest) = span.strip_prefix("psiren ") else {
+                continue;
+            };
+            let mut command = Cli::command();
+            for word in rest.split_whitespace() {
+                if command.get_subcommands().next().is_none() || word.starts_with('-') {
+                    break;
+                }
+                let found = command.find_subcommand(word).cloned();
+                command = found
+                    .unwrap_or_else(|| panic!("{}: `{span}` is no command", document.display()));
+            }
+            for flag in rest
+                .split_whitespace()
+                .filter_map(|word| word.strip_prefix("--"))
+            {
+                let flag = flag.split('=').next().unwrap_or_default();
+                let known = command.get_arguments().any(|a| a.get_long() == Some(flag));
+                assert!(
+                    known || flag.is_empty(),
+                    "{}: `{span}` has no --{flag}",
+                    document.display()
+                );
+            }
+        }
+    }
+}
