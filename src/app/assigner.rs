@@ -242,7 +242,12 @@ impl Assigner {
         Ok(newcomers)
     }
 
-    fn decide(&self, id: &TopicPartition, topic: &Topic, monitors: &[Arc<Monitor>]) -> Result<Begun> {
+    fn decide(
+        &self,
+        id: &TopicPartition,
+        topic: &Topic,
+        monitors: &[Arc<Monitor>],
+    ) -> Result<Begun> {
         let stored = self.stored(id, monitors)?;
         let none = BTreeSet::new();
         let newcomers = topic.newcomers.as_ref().unwrap_or(&none);

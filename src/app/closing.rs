@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::drift::{PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec};
+use crate::drift::{
+    PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec,
+};
 
 use super::messages::Progress;
 use super::unit::SealStamp;

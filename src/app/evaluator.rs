@@ -79,8 +79,6 @@ impl Evaluator {
         last_final: Option<DriftReport>,
     ) -> Self {
         let now = Instant::now();
-        let mut state = state;
-        state.incidents.retain(&monitor.definition);
         let mut this = Self {
             monitor,
             closing,

@@ -187,7 +187,12 @@ impl WindowRing {
         let next = PaneId(closed.0 + step);
         let target = match self.sealed.keys().next() {
             Some(pane) if *pane < next => return 0,
-            Some(pane) => self.window.first_end_covering(&self.panes, *pane).min(reached).0,
+            Some(pane) => {
+                self.window
+                    .first_end_covering(&self.panes, *pane)
+                    .min(reached)
+                    .0
+            }
             None => reached.0,
         };
         let empty = (target - next.0).div_euclid(step);

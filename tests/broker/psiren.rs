@@ -248,14 +248,18 @@ fn sum_of(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     values(metrics, name, labels).reduce(|sum, value| sum + value)
 }
 
-fn values(metrics: &str, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = f64> {
+fn values<'a>(
+    metrics: &'a str,
+    name: &'a str,
+    labels: &[(&str, &str)],
+) -> impl Iterator<Item = f64> + use<'a> {
     let wanted: Vec<String> = labels
         .iter()
         .map(|(label, value)| format!("{label}=\"{value}\""))
         .collect();
     metrics
         .lines()
-        .filter_map(|line| line.strip_prefix(name))
+        .filter_map(move |line| line.strip_prefix(name))
         .filter(|rest| rest.starts_with(['{', ' ']))
         .filter(move |rest| wanted.iter().all(|label| has_label(rest, label)))
         .filter_map(|rest| rest.rsplit_once(' ')?.1.parse::<f64>().ok())
