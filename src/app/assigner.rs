@@ -297,7 +297,7 @@ impl Assigner {
         for (id, how) in begun {
             match how {
                 Begun::At { offset, units, .. } => {
-                    self.send_out(topic, monitors, id, offset, units)
+                    self.send_out(topic, monitors, id, offset, units);
                 }
                 Begun::Stopped { reason, words } => self.stop(topic, &id, reason, words),
             }

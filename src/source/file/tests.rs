@@ -342,7 +342,7 @@ fn lines_are_numbered_as_an_editor_does() {
     let file = RowFile::open(&path).unwrap();
     assert_eq!((file.format(), file.row_word()), (Format::Ndjson, "line"));
     file.read(&schema(&[], None), |line, row| {
-        seen.push((line, row.is_ok()))
+        seen.push((line, row.is_ok()));
     })
     .unwrap();
     assert_eq!(seen, [(1, true), (4, false), (5, true)]);
