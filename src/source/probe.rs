@@ -32,13 +32,21 @@ const DOWN: Duration = Duration::from_secs(3);
 pub enum ProbeError {
     #[error("authentication failed: {0}; look at mechanism, username and password in [kafka.sasl]")]
     Authentication(String),
-    #[error("TLS failed: {0}; look at [kafka.tls]: ca_file must hold the authority that signed the brokers' certificates")]
+    #[error(
+        "TLS failed: {0}; look at [kafka.tls]: ca_file must hold the authority that signed the brokers' certificates"
+    )]
     Tls(String),
-    #[error("not allowed: {0}; give the user of this configuration the right to describe and read the topic")]
+    #[error(
+        "not allowed: {0}; give the user of this configuration the right to describe and read the topic"
+    )]
     Forbidden(String),
-    #[error("a broker's name is not known: {0}; look at bootstrap_servers and at the brokers' advertised.listeners")]
+    #[error(
+        "a broker's name is not known: {0}; look at bootstrap_servers and at the brokers' advertised.listeners"
+    )]
     UnknownHost(String),
-    #[error("no broker can be reached: {0}; look at bootstrap_servers, the port, and whether the brokers run with TLS or SASL")]
+    #[error(
+        "no broker can be reached: {0}; look at bootstrap_servers, the port, and whether the brokers run with TLS or SASL"
+    )]
     Unreachable(String),
     #[error("no answer within 10 s: {0}")]
     Silent(String),
@@ -124,12 +132,7 @@ impl Probe {
     ///
     /// # Errors
     /// When its leader does not answer before `until`.
-    pub fn span(
-        &self,
-        topic: &str,
-        partition: i32,
-        until: Instant,
-    ) -> Result<LogSpan, ProbeError> {
+    pub fn span(&self, topic: &str, partition: i32, until: Instant) -> Result<LogSpan, ProbeError> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ProbeError::Silent(format!("{topic}/{partition}")));
@@ -220,7 +223,9 @@ impl Probe {
     fn all_down(&self) -> bool {
         let mentions = self.consumer.context().0.lock();
         let mentions = mentions.unwrap_or_else(PoisonError::into_inner);
-        mentions.iter().any(|(code, _)| *code == Code::AllBrokersDown)
+        mentions
+            .iter()
+            .any(|(code, _)| *code == Code::AllBrokersDown)
     }
 
     /// The most telling of `error` and everything that was mentioned.

@@ -42,10 +42,7 @@ pub fn rehearse(
         .map_err(|error| renamed(error, &path))
 }
 
-fn adopt_all(
-    dir: &Path,
-    monitors: &[(&str, &CountsIdentity)],
-) -> Result<Vec<Adopted>, StateError> {
+fn adopt_all(dir: &Path, monitors: &[(&str, &CountsIdentity)]) -> Result<Vec<Adopted>, StateError> {
     let store = LocalStore::open(dir, LocalOptions::default())?;
     let adopt = |(name, identity): &(&str, &CountsIdentity)| store.adopt(name, identity);
     monitors.iter().map(adopt).collect()

@@ -7,3 +7,4 @@ mod http;
 mod metrics;
 mod reference;
 mod support;
+mod validate;

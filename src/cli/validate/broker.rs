@@ -77,7 +77,9 @@ fn secured(config: &Config) -> String {
     match (plain("security.protocol"), plain("sasl.mechanism")) {
         (None, _) => String::new(),
         (Some(protocol), None) => format!(" by {protocol}"),
-        (Some(protocol), Some(mechanism)) => format!(" by {protocol}, authenticated with {mechanism}"),
+        (Some(protocol), Some(mechanism)) => {
+            format!(" by {protocol}, authenticated with {mechanism}")
+        }
     }
 }
 
@@ -163,7 +165,9 @@ fn topic_check(
         }
     }
     let monitors = monitors.iter().filter(|m| m.config.topic == topic);
-    let samples = monitors.map(|m| Sample::new(m, config.log_payloads)).collect();
+    let samples = monitors
+        .map(|m| Sample::new(m, config.log_payloads))
+        .collect();
     sample(probe, topic, &spans, samples, list)?;
     Ok(partitions.len())
 }
@@ -198,7 +202,10 @@ fn sample(
         Ok(true) => {}
         Ok(false) => list.warning(
             format!("records of topic {topic:?}"),
-            [format!("not all that were asked for came within {} s", ANSWER.as_secs())],
+            [format!(
+                "not all that were asked for came within {} s",
+                ANSWER.as_secs()
+            )],
         )?,
     }
     if samples.iter().all(|s| s.records() == 0) {
@@ -230,7 +237,12 @@ fn near_the_end(spans: &[(i32, LogSpan)]) -> Vec<Piece> {
 
 /// The first record of each partition whose piece begins later.
 fn at_the_beginning(spans: &[(i32, LogSpan)], pieces: &[Piece]) -> Vec<Piece> {
-    let start = |partition| spans.iter().find(|(p, _)| *p == partition).map(|(_, s)| s.start);
+    let start = |partition| {
+        spans
+            .iter()
+            .find(|(p, _)| *p == partition)
+            .map(|(_, s)| s.start)
+    };
     pieces
         .iter()
         .filter_map(|piece| Some((piece, start(piece.partition)?)))
@@ -271,7 +283,10 @@ mod tests {
             (2, span(5, 5)),
             (3, span(0, 250)),
         ]);
-        let found: Vec<_> = pieces.iter().map(|p| (p.partition, p.offset, p.most)).collect();
+        let found: Vec<_> = pieces
+            .iter()
+            .map(|p| (p.partition, p.offset, p.most))
+            .collect();
         assert_eq!(found, [(0, 9_750, 250), (1, 900, 250), (3, 0, 250)]);
     }
 }

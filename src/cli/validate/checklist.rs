@@ -108,7 +108,11 @@ impl Checklist {
                 text.push_str(&format!("{:LEVEL$}  {QUIET}{}{QUIET:#}\n", "", clean(line)));
             }
         }
-        written(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
+        written(
+            self.out
+                .write_all(text.as_bytes())
+                .and_then(|()| self.out.flush()),
+        )
     }
 
     /// Sums up.
@@ -134,7 +138,13 @@ impl Checklist {
 /// Names come from files and from the network; none of them may command a terminal.
 fn clean(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 

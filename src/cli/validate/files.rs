@@ -51,11 +51,16 @@ fn described(monitor: &Monitor) -> Vec<String> {
     }
     let needed = monitor.definition.features.iter().map(|f| f.min_events);
     if let Some(most) = needed.max() {
-        details.push(format!("a verdict needs up to {} values in a window", grouped(most)));
+        details.push(format!(
+            "a verdict needs up to {} values in a window",
+            grouped(most)
+        ));
     }
     let told = |what: &str, pairs: &[(String, String)]| -> Vec<String> {
         let lines = pairs.iter();
-        lines.map(|(name, why)| format!("{what}{name}: {why}")).collect()
+        lines
+            .map(|(name, why)| format!("{what}{name}: {why}"))
+            .collect()
     };
     details.extend(told("cannot be watched: ", &monitor.problems));
     details.extend(told("not watched: ", &monitor.left_out));

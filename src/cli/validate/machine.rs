@@ -88,7 +88,11 @@ fn appendable(path: &Path) -> Result<bool, String> {
     let file = match OpenOptions::new().read(true).append(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(format!("cannot be written: {error}; set csv.path to a file that can be written")),
+        Err(error) => {
+            return Err(format!(
+                "cannot be written: {error}; set csv.path to a file that can be written"
+            ));
+        }
     };
     let mut first = String::new();
     // What is no text is no header either.
@@ -106,9 +110,10 @@ pub(super) fn port(config: &Config, in_use: bool, list: &mut Checklist) -> Resul
     let title = format!("listen on {listen}");
     match TcpListener::bind(listen) {
         Ok(_) => list.ok(title, []),
-        Err(error) if in_use && error.kind() == io::ErrorKind::AddrInUse => {
-            list.warning(title, ["in use, probably by the psiren that is running".to_owned()])
-        }
+        Err(error) if in_use && error.kind() == io::ErrorKind::AddrInUse => list.warning(
+            title,
+            ["in use, probably by the psiren that is running".to_owned()],
+        ),
         Err(error) => {
             let advice = "choose another http.listen or stop what uses it";
             list.failed(Blame::Surroundings, title, [format!("{error}; {advice}")])
@@ -131,7 +136,9 @@ fn writable(dir: &Path, may_be_made: bool) -> Result<(), String> {
         true => PathBuf::from("."),
         false => dir.to_owned(),
     };
-    while may_be_made && fs::symlink_metadata(&dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+    while may_be_made
+        && fs::symlink_metadata(&dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+    {
         dir = match dir.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -140,11 +147,15 @@ fn writable(dir: &Path, may_be_made: bool) -> Result<(), String> {
     match fs::metadata(&dir) {
         Ok(found) if !found.is_dir() => Err(format!("{} is no folder", dir.display())),
         Ok(_) => tempfile::tempfile_in(&dir).map(|_| ()).map_err(|error| {
-            format!("{} cannot be written: {error}; let psiren's user write to it", dir.display())
+            format!(
+                "{} cannot be written: {error}; let psiren's user write to it",
+                dir.display()
+            )
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(format!("the folder {} does not exist; create it", dir.display()))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+            "the folder {} does not exist; create it",
+            dir.display()
+        )),
         Err(error) => Err(format!("{}: {error}", dir.display())),
     }
 }

@@ -7,7 +7,9 @@ use super::sample::Sample;
 use super::words::{counted, distance, grouped, span, time};
 use crate::app::now_ms;
 use crate::config::{Config, StartPosition};
-use crate::drift::{ClosedBy, Definition, PaneCounts, PaneId, Trigger, WindowBounds, WindowSnapshot};
+use crate::drift::{
+    ClosedBy, Definition, PaneCounts, PaneId, Trigger, WindowBounds, WindowSnapshot,
+};
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 
@@ -27,7 +29,10 @@ pub(super) fn series(
     }
     let text = metrics.render();
     let series = text.lines().filter(|line| !line.starts_with('#')).count();
-    let title = format!("about {} at /metrics", counted(series as u64, "series").trim_end_matches('s'));
+    let title = format!(
+        "about {} at /metrics",
+        counted(series as u64, "series").trim_end_matches('s')
+    );
     let buckets = text.matches("\npsiren_bucket_events{").count();
     let all: usize = monitors.iter().map(|(m, _)| terms(&m.definition)).sum();
     if buckets == all || config.http.bucket_metrics == Some(false) {
@@ -39,7 +44,11 @@ pub(super) fn series(
 }
 
 fn terms(definition: &Definition) -> usize {
-    definition.features.iter().map(|f| f.bucket_names().len()).sum()
+    definition
+        .features
+        .iter()
+        .map(|f| f.bucket_names().len())
+        .sum()
 }
 
 /// Shows a made-up report with values in every bucket.
@@ -79,9 +88,16 @@ fn show(metrics: &Metrics, monitor: &Monitor, partitions: usize) {
 
 /// Tells when a window without a gap at its beginning can close first, and whether it would hold
 /// enough values. `ends_ms`: the greatest event time; events are taken to go on as they are.
-pub(super) fn first_verdict(monitor: &Monitor, sample: &Sample<'_>, list: &mut Checklist) -> Result<()> {
+pub(super) fn first_verdict(
+    monitor: &Monitor,
+    sample: &Sample<'_>,
+    list: &mut Checklist,
+) -> Result<()> {
     let now = now_ms();
-    let title = format!("monitor {:?}: first final verdict", monitor.definition.monitor);
+    let title = format!(
+        "monitor {:?}: first final verdict",
+        monitor.definition.monitor
+    );
     let (Some(oldest), Some(newest)) = (sample.oldest_ms(), sample.newest_ms()) else {
         return list.warning(title, ["unknown, for want of events".to_owned()]);
     };
@@ -95,7 +111,10 @@ pub(super) fn first_verdict(monitor: &Monitor, sample: &Sample<'_>, list: &mut C
     let when = match newest >= due {
         true => "as soon as the log is read".to_owned(),
         false if now.saturating_sub(newest) > monitor.config.stale_after_ms => {
-            details.push(format!("the latest event is of {}, so that depends on events to come", distance(newest, now)));
+            details.push(format!(
+                "the latest event is of {}, so that depends on events to come",
+                distance(newest, now)
+            ));
             format!("with the first event of {} or later", time(due))
         }
         false => distance(due, now),
@@ -124,7 +143,10 @@ pub(super) fn first_verdict(monitor: &Monitor, sample: &Sample<'_>, list: &mut C
 /// The event time counting begins with.
 fn begins_at(monitor: &Monitor, oldest: i64, now: i64) -> i64 {
     let config = &monitor.config;
-    let back = config.window.size_ms.saturating_add(config.panes.lateness_ms);
+    let back = config
+        .window
+        .size_ms
+        .saturating_add(config.panes.lateness_ms);
     match config.start {
         StartPosition::Earliest => oldest,
         StartPosition::Latest => now,

@@ -209,15 +209,23 @@ impl<'a> Sample<'a> {
         let mut good = true;
         if latest > now_ms.saturating_add(self.monitor.config.panes.max_future_skew_ms) {
             good = false;
-            details.push("the latest lies in the future; later events may be dropped as late until then".to_owned());
+            details.push(
+                "the latest lies in the future; later events may be dropped as late until then"
+                    .to_owned(),
+            );
         }
         if now_ms.saturating_sub(latest) > self.monitor.config.alert_max_age_ms {
             details.push("that is history: its windows give rows and no messages".to_owned());
         }
         let read: u64 = self.times.values().map(|t| t.n).sum();
-        let of = self.records - self.outcomes[Outcome::Filtered as usize]
+        let of = self.records
+            - self.outcomes[Outcome::Filtered as usize]
             - self.outcomes[Outcome::Tombstone as usize];
-        list.judged(good, format!("{title}: {} can be read", share(read, of)), details)
+        list.judged(
+            good,
+            format!("{title}: {} can be read", share(read, of)),
+            details,
+        )
     }
 
     fn tell_features(&self, list: &mut Checklist) -> Result<()> {
@@ -233,7 +241,12 @@ impl<'a> Sample<'a> {
 fn note(reasons: &mut BTreeMap<String, (u64, String)>, why: String, record: &Record<'_>) {
     // The place differs from record to record, the reason does not.
     let why = why.split(" at line ").next().unwrap_or_default().to_owned();
-    let place = || format!("{}/{} offset {}", record.topic, record.partition, record.offset);
+    let place = || {
+        format!(
+            "{}/{} offset {}",
+            record.topic, record.partition, record.offset
+        )
+    };
     reasons.entry(why).or_insert_with(|| (0, place())).0 += 1;
 }
 
@@ -291,7 +304,12 @@ pub(super) mod tests {
         });
         assert_eq!(sample.outcomes, [1, 0, 1, 1, 1, 2]);
         assert_eq!(sample.reasons.len(), 2);
-        assert!(sample.reasons.values().any(|(_, at)| at == "flights/0 offset 4"));
+        assert!(
+            sample
+                .reasons
+                .values()
+                .any(|(_, at)| at == "flights/0 offset 4")
+        );
         assert_eq!(sample.oldest_ms(), Some(NOW - day));
     }
 }

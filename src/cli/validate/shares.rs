@@ -91,7 +91,11 @@ impl<'a> Features<'a> {
                 seen.example = Some(value.to_string().chars().take(EXAMPLE).collect());
             }
         }
-        for key in json.iter().filter_map(Value::as_object).flat_map(|o| o.keys()) {
+        for key in json
+            .iter()
+            .filter_map(Value::as_object)
+            .flat_map(|o| o.keys())
+        {
             if let Some(n) = self.keys.get_mut(key) {
                 *n += 1;
             } else if self.keys.len() < KEYS {
@@ -128,7 +132,10 @@ impl<'a> Features<'a> {
         fine.truncate(LISTED);
         odd.extend(fine);
         if more > 0 {
-            odd.push(format!("and {} in order", counted(more as u64, "other feature")));
+            odd.push(format!(
+                "and {} in order",
+                counted(more as u64, "other feature")
+            ));
         }
         Looked {
             title,
@@ -191,7 +198,9 @@ impl<'a> Features<'a> {
             ));
         }
         if seen.unseen * 2 > self.events {
-            return Some(format!("most categories are not those of the reference{example}"));
+            return Some(format!(
+                "most categories are not those of the reference{example}"
+            ));
         }
         None
     }
@@ -205,8 +214,7 @@ impl<'a> Features<'a> {
             return format!("never found: there is {first:?}, but no {dotted:?}; set its `path`");
         }
         let mut keys: Vec<&String> = self.keys.keys().collect();
-        let likeness =
-            |key: &str| strsim::jaro_winkler(&first.to_lowercase(), &key.to_lowercase());
+        let likeness = |key: &str| strsim::jaro_winkler(&first.to_lowercase(), &key.to_lowercase());
         keys.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
         let near: Vec<String> = keys.iter().take(3).map(|key| format!("{key:?}")).collect();
         match near.as_slice() {
@@ -255,7 +263,10 @@ mod tests {
 
     #[test]
     fn a_feature_that_is_never_found_names_the_nearest_keys() {
-        let looked = tell(false, &[r#"{"departure_delay": 5, "carrier": "UA", "x": 1}"#]);
+        let looked = tell(
+            false,
+            &[r#"{"departure_delay": 5, "carrier": "UA", "x": 1}"#],
+        );
         assert!(!looked.good);
         assert_eq!(looked.title, "1 of 2 features found in 1 event");
         let line = &looked.details[0];
