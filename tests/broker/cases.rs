@@ -6,6 +6,7 @@ mod harness;
 mod live;
 mod partitions;
 mod restart;
+mod validate;
 
 use crate::Case;
 
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Case> {
         partitions::cases(),
         bad_records::cases(),
         live::cases(),
+        validate::cases(),
     ]
     .into_iter()
     .flatten()

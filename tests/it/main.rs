@@ -9,3 +9,4 @@ mod metrics;
 mod readme;
 mod reference;
 mod support;
+mod validate;
