@@ -21,21 +21,27 @@ fn text(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// README.md and everything in Markdown under `docs`.
+/// README.md, CHANGELOG.md and everything in Markdown under `docs`.
 fn documents() -> Vec<PathBuf> {
     let mut documents = vec![root().join(README), root().join("CHANGELOG.md")];
-    let mut folders = vec![root().join("docs")];
+    documents.extend(files_below(&root().join("docs"), "md"));
+    documents
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "md") {
-                documents.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                files.push(path);
             }
         }
     }
-    documents
+    files
 }
 
 /// What stands between the markers of `name` in README.md.

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 use psiren::cli::Cli;
 
-use super::documents;
+use super::{documents, files_below, root};
 
 /// The lines of shell blocks in Markdown, comments and what follows a pipe left out.
 fn shell_lines(markdown: &str) -> Vec<String> {
@@ -64,23 +64,26 @@ fn every_command_in_a_shell_block_parses() {
     assert!(parsed > 10, "{parsed}");
 }
 
-/// In running text a command is named by its words, so the words have to be those of a command.
+/// In running text a command is named by its words, so the words have to be those of a command. Error
+/// texts and comments count as running text.
 #[test]
 fn every_command_that_is_mentioned_exists() {
-    for document in documents() {
+    let mut places = documents();
+    places.extend(files_below(&root().join("src"), "rs"));
+    places.push(root().join("config.example.toml"));
+    for document in places {
         let markdown = std::fs::read_to_string(&document).unwrap();
-        for span in markdown.split('`').skip(1).step_by(2) {
-            let Some(rest) = span.strip_prefix("psiren ") else {
-                continue;
-            };
+        for span in markdown.split("`psiren ").skip(1) {
+            let rest = span.split('`').next().unwrap_or_default();
             let mut command = Cli::command();
             for word in rest.split_whitespace() {
                 if command.get_subcommands().next().is_none() || word.starts_with('-') {
                     break;
                 }
                 let found = command.find_subcommand(word).cloned();
-                command = found
-                    .unwrap_or_else(|| panic!("{}: `{span}` is no command", document.display()));
+                command = found.unwrap_or_else(|| {
+                    panic!("{}: `psiren {rest}` is no command", document.display())
+                });
             }
             for flag in rest
                 .split_whitespace()
@@ -90,7 +93,7 @@ fn every_command_that_is_mentioned_exists() {
                 let known = command.get_arguments().any(|a| a.get_long() == Some(flag));
                 assert!(
                     known || flag.is_empty(),
-                    "{}: `{span}` has no --{flag}",
+                    "{}: `psiren {rest}` has no --{flag}",
                     document.display()
                 );
             }
