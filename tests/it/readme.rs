@@ -9,6 +9,7 @@ mod links;
 mod tables;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 const README: &str = "README.md";
 
@@ -62,8 +63,8 @@ fn markers(name: &str) -> (String, String) {
 /// Holds the block `name` against `expected`, or rewrites it where that is asked for.
 fn expect_block(name: &str, expected: &str) {
     // Tests that rewrite the same file must not do so at once.
-    static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _writing = WRITING.lock().unwrap();
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let readme = text(README);
     let found = block(&readme, name);
     if found == expected.trim() {
