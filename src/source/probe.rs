@@ -5,7 +5,7 @@
 //! most telling of it becomes the error.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -24,6 +24,8 @@ use crate::config::KafkaConfig;
 const ANSWER: Duration = Duration::from_secs(10);
 /// Waited for at a time, so that a telling error ends the question early.
 const STEP: Duration = Duration::from_secs(1);
+/// The most that closing takes.
+const LEAVING: Duration = Duration::from_secs(3);
 /// When every broker refuses the connection for this long, none is being started.
 const DOWN: Duration = Duration::from_secs(3);
 
@@ -174,6 +176,17 @@ impl Probe {
         // Nothing is lost when this fails: the client is asked for other partitions next, or dropped.
         let _ = self.consumer.assign(&TopicPartitionList::new());
         read.map(|()| wanted.is_empty())
+    }
+
+    /// Closes the client. One that takes more than a few seconds for it is left behind.
+    pub fn leave(self) {
+        let (done, closed) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(self);
+            // The waiting side may have given up.
+            let _ = done.send(());
+        });
+        let _ = closed.recv_timeout(LEAVING);
     }
 
     fn drain(

@@ -30,6 +30,30 @@ pub(super) fn check(config: &Config, monitors: &[Monitor], list: &mut Checklist)
         Ok(probe) => probe,
         Err(error) => return list.failed(Blame::Configuration, title, [error.to_string()]),
     };
+    let found = topics(&probe, config, monitors, list);
+    probe.leave();
+    let Some(found) = found? else {
+        return Ok(());
+    };
+    let partitions = |m: &Monitor| found.iter().find(|(t, _)| *t == m.config.topic);
+    let sized: Vec<_> = monitors
+        .iter()
+        .map(|m| (m, partitions(m).map_or(0, |(_, n)| *n)))
+        .collect();
+    match sized.is_empty() {
+        true => Ok(()),
+        false => outlook::series(config, &sized, list),
+    }
+}
+
+/// Topics with their numbers of partitions; `None` when no broker could be reached.
+fn topics<'a>(
+    probe: &Probe,
+    config: &'a Config,
+    monitors: &[Monitor],
+    list: &mut Checklist,
+) -> Result<Option<Vec<(&'a str, usize)>>> {
+    let title = format!("Kafka at {}", config.kafka.bootstrap_servers);
     let mut topics: Vec<&str> = Vec::new();
     for topic in config.monitors.iter().map(|m| m.topic.as_str()) {
         if !topics.contains(&topic) {
@@ -37,19 +61,20 @@ pub(super) fn check(config: &Config, monitors: &[Monitor], list: &mut Checklist)
         }
     }
     let mut found = Vec::new();
-    for (i, topic) in topics.iter().enumerate() {
+    for (i, topic) in topics.into_iter().enumerate() {
         let answer = probe.partitions(topic);
         if i == 0 && !matches!(answer, Err(ref error) if is_unreached(error)) {
             list.ok(format!("{title}: reached{}", secured(config)), [])?;
         }
         match answer {
             Ok(partitions) => {
-                let read = topic_check(&probe, config, topic, partitions, monitors, list)?;
-                found.push((*topic, read));
+                let read = topic_check(probe, config, topic, partitions, monitors, list)?;
+                found.push((topic, read));
             }
             Err(error) if is_unreached(&error) => {
                 // What holds for one topic holds for all.
-                return list.failed(Blame::Surroundings, title, [error.to_string()]);
+                list.failed(Blame::Surroundings, title, [error.to_string()])?;
+                return Ok(None);
             }
             Err(error) => {
                 let title = format!("topic {topic:?}");
@@ -57,12 +82,7 @@ pub(super) fn check(config: &Config, monitors: &[Monitor], list: &mut Checklist)
             }
         }
     }
-    let partitions = |m: &Monitor| found.iter().find(|(t, _)| *t == m.config.topic);
-    let sized: Vec<_> = monitors
-        .iter()
-        .map(|m| (m, partitions(m).map_or(0, |(_, n)| *n)))
-        .collect();
-    outlook::series(config, &sized, list)
+    Ok(Some(found))
 }
 
 fn is_unreached(error: &ProbeError) -> bool {

@@ -29,10 +29,7 @@ pub(super) fn series(
     }
     let text = metrics.render();
     let series = text.lines().filter(|line| !line.starts_with('#')).count();
-    let title = format!(
-        "about {} at /metrics",
-        counted(series as u64, "series").trim_end_matches('s')
-    );
+    let title = format!("about {} series at /metrics", grouped(series as u64));
     let buckets = text.matches("\npsiren_bucket_events{").count();
     let all: usize = monitors.iter().map(|(m, _)| terms(&m.definition)).sum();
     if buckets == all || config.http.bucket_metrics == Some(false) {

@@ -33,6 +33,8 @@ pub(super) struct Sample<'a> {
     times: BTreeMap<i32, Times>,
     /// The least event time at the beginning of the log.
     oldest_ms: Option<i64>,
+    /// When the newest record was appended.
+    appended_ms: Option<i64>,
 }
 
 impl<'a> Sample<'a> {
@@ -48,6 +50,7 @@ impl<'a> Sample<'a> {
             features: Features::new(monitor, show_values),
             times: BTreeMap::new(),
             oldest_ms: None,
+            appended_ms: None,
         }
     }
 
@@ -64,6 +67,7 @@ impl<'a> Sample<'a> {
 
     pub(super) fn take(&mut self, record: &Record<'_>) {
         self.records += 1;
+        self.appended_ms = self.appended_ms.max(record.timestamp_ms);
         let outcome = self.outcome(record);
         self.outcomes[outcome as usize] += 1;
         if let Some(payload) = record.payload
@@ -214,8 +218,12 @@ impl<'a> Sample<'a> {
                     .to_owned(),
             );
         }
-        if now_ms.saturating_sub(latest) > self.monitor.config.alert_max_age_ms {
-            details.push("that is history: its windows give rows and no messages".to_owned());
+        let age = self.appended_ms.map(|ms| now_ms.saturating_sub(ms));
+        if age.is_some_and(|age| age > self.monitor.config.alert_max_age_ms) {
+            details.push(
+                "all were appended long ago: windows they close give rows and no messages"
+                    .to_owned(),
+            );
         }
         let read: u64 = self.times.values().map(|t| t.n).sum();
         let of = self.records
