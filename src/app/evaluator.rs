@@ -333,6 +333,7 @@ impl Evaluator {
         self.state.first = self.closing.ring.first();
         let name = &self.monitor.definition.monitor;
         let needed = self.closing.ring.needed_from();
+        self.state.kept_from = needed;
         let stored = tokio::task::block_in_place(|| {
             self.wiring
                 .log

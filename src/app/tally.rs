@@ -10,6 +10,8 @@ use crate::source::Record;
 
 /// Invalid records that are logged in each period; the rest are only counted.
 const LOGGED: u64 = 3;
+/// Bytes of a payload that are logged where that is allowed.
+const EXCERPT: usize = 200;
 const PERIOD_MS: i64 = 10_000;
 
 pub(crate) struct Tally {
@@ -20,13 +22,15 @@ pub(crate) struct Tally {
     invalid_values: Vec<[u64; Found::ALL.len()]>,
     unseen: Vec<u64>,
     event_times: Vec<i64>,
+    /// Payloads may appear in the log.
+    log_payloads: bool,
     /// Invalid records since the period began.
     logged: u64,
     period_ms: i64,
 }
 
 impl Tally {
-    pub(crate) fn new(monitor: &Monitor) -> Self {
+    pub(crate) fn new(monitor: &Monitor, log_payloads: bool) -> Self {
         let features = monitor.definition.features.len();
         Self {
             monitor: monitor.definition.monitor.clone(),
@@ -35,6 +39,7 @@ impl Tally {
             invalid_values: vec![[0; Found::ALL.len()]; features],
             unseen: vec![0; features],
             event_times: Vec::new(),
+            log_payloads,
             logged: 0,
             period_ms: 0,
         }
@@ -72,11 +77,13 @@ impl Tally {
 
     fn log(&mut self, record: &Record<'_>, why: &dyn std::fmt::Display) {
         if self.logged < LOGGED {
+            let payload = self.log_payloads.then(|| excerpt(record));
             tracing::warn!(
                 monitor = self.monitor,
                 topic = record.topic,
                 partition = record.partition,
                 offset = record.offset,
+                payload,
                 "invalid record: {why}"
             );
         }
@@ -123,6 +130,12 @@ impl Tally {
             self.period_ms = now_ms;
         }
     }
+}
+
+/// The first bytes of a payload, as text.
+fn excerpt(record: &Record<'_>) -> String {
+    let payload = record.payload.unwrap_or_default();
+    String::from_utf8_lossy(&payload[..payload.len().min(EXCERPT)]).into_owned()
 }
 
 fn flush(n: &mut u64, add: impl FnOnce(u64)) {

@@ -18,10 +18,10 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(monitor: std::sync::Arc<Monitor>) -> Self {
+    pub(crate) fn new(monitor: std::sync::Arc<Monitor>, log_payloads: bool) -> Self {
         Self {
             extractor: Extractor::new(&monitor.schema),
-            tally: Tally::new(&monitor),
+            tally: Tally::new(&monitor, log_payloads),
             monitor,
         }
     }

@@ -148,6 +148,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
             positions: positions.clone(),
             metrics: Arc::clone(&metrics),
             checkpoint_interval: Duration::from_millis(config.state.checkpoint_interval_ms),
+            log_payloads: config.log_payloads,
             heartbeat: health.heartbeat(&format!("consuming loop {id}"), LOOP_TURNS),
             out_of_range: Box::new(move |partitions| {
                 // Without an assigner the program is stopping.
@@ -260,7 +261,9 @@ impl Running {
             let _ = worker.send(WorkerCommand::Stop);
         }
         self.give_up.cancel();
-        ended(&self.workers_and_checkpointer, WORKERS_DRAIN).await;
+        if !ended(&self.workers_and_checkpointer, WORKERS_DRAIN).await {
+            tracing::warn!("a consuming loop or the checkpointer did not end in time");
+        }
         // The assigner after them: it commits where they stopped. It may hang with a dead broker,
         // and nothing depends on it.
         let _ = self.assigner.send(AssignerCommand::Stop);
@@ -278,20 +281,15 @@ impl Running {
     }
 }
 
-/// Waits until these threads have ended, or for `limit`.
-async fn ended(parts: &[Part], limit: Duration) {
+/// Waits until these threads have ended, or for `limit`; says whether they have.
+async fn ended(parts: &[Part], limit: Duration) -> bool {
     let mut look = tokio::time::interval(Duration::from_millis(10));
     let all = async {
         while !parts.iter().all(|(_, thread)| thread.is_finished()) {
             look.tick().await;
         }
     };
-    if tokio::time::timeout(limit, all).await.is_err() {
-        tracing::warn!(
-            "{} did not end in time",
-            parts.iter().map(|p| p.0).collect::<Vec<_>>().join(", ")
-        );
-    }
+    tokio::time::timeout(limit, all).await.is_ok()
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -311,7 +309,9 @@ fn restore<S: StateStore + ReportLog>(
     let name = &definition.monitor;
     let state = store.evaluator(name)?;
     let ring = WindowRing::new(monitor.layout.clone(), definition.panes, definition.window);
-    let mut ring = ring.resume(state.closed_through, state.first);
+    // A window that is longer than before reaches back to panes that are gone: it is filling.
+    let first = state.first.max(state.kept_from);
+    let mut ring = ring.resume(state.closed_through, first);
     for (_, sealed) in store.sealed(name)? {
         ring.add(sealed.id, &sealed.pane.counts);
     }

@@ -52,6 +52,7 @@ pub(crate) struct Worker<S> {
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
     pub heartbeat: Heartbeat,
+    pub log_payloads: bool,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
 }
@@ -87,7 +88,7 @@ impl<S: Source + 'static> Worker<S> {
         let counters = self
             .watched
             .iter()
-            .map(|w| Counter::new(Arc::clone(&w.monitor)))
+            .map(|w| Counter::new(Arc::clone(&w.monitor), self.log_payloads))
             .collect();
         let now = Instant::now();
         let mut this = Loop {

@@ -84,6 +84,8 @@ pub struct EvaluatorState {
     pub closed_through: Option<PaneId>,
     /// The first pane that ever held an event.
     pub first: Option<PaneId>,
+    /// Sealed panes before this one are gone: no window of the definition at that time needed them.
+    pub kept_from: Option<PaneId>,
     pub incidents: IncidentBook,
     /// Wall clock of the last message-worthy entry while incidents are open, for reminders.
     pub told_at_ms: Option<i64>,

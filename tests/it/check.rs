@@ -10,6 +10,8 @@ use psiren::cli::check::{CheckArgs, CheckError, check};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::promtool::{promtool, said};
+
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
@@ -333,13 +335,10 @@ fn openmetrics_are_what_promtool_takes() {
     assert!(text.contains("psiren_psi{monitor=\"check\",feature=\"dep_delay\"} 0."));
     let input = folder.path().join("history.om");
     std::fs::write(&input, &text).unwrap();
-    let promtool = std::process::Command::new("promtool")
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .args([&input, &folder.path().join("blocks")])
-        .output();
-    match promtool {
-        Ok(output) => assert!(output.status.success(), "{output:?}"),
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+    let command = ["tsdb", "create-blocks-from", "openmetrics"].map(PathBuf::from);
+    let paths = [input, folder.path().join("blocks")];
+    if let Some(output) = promtool(&[&command[..], &paths].concat(), "") {
+        assert!(output.status.success(), "{}", said(&output));
     }
 }
 

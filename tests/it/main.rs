@@ -8,5 +8,6 @@ mod http;
 mod metrics;
 mod readme;
 mod reference;
+mod rules;
 mod support;
 mod validate;

@@ -1,8 +1,7 @@
 //! The whole output of `/metrics`, and what outside programs say of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::process::{Command, Stdio};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use psiren::drift::{Found, OpenIncident, Reason, Trigger};
 use psiren::event::{InvalidRecord, Outcome};
 use psiren::metrics::{Metrics, MonitorMetrics};
 
+use crate::support::promtool::{promtool, said};
 use crate::support::sample::{END, definition, report};
 
 /// A program that has seen everything once.
@@ -83,38 +83,11 @@ fn promtool_finds_nothing_to_complain_about() {
     let fresh = Metrics::new(&BTreeMap::new(), None);
     fresh.monitor(&definition(), "flights");
     for text in [filled().0.render(), fresh.render()] {
-        match promtool(&text) {
-            Ok(said) => assert_eq!(said, ""),
-            Err(error) if std::env::var_os("CI").is_none() => {
-                // A skip says why; --nocapture shows it.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "skipped: promtool cannot be run: {error}"
-                );
-            }
-            Err(error) => panic!("promtool cannot be run: {error}; install the package prometheus"),
+        if let Some(output) = promtool(&["check", "metrics"], &text) {
+            assert!(output.status.success());
+            assert_eq!(said(&output), "");
         }
     }
-}
-
-/// What `promtool check metrics` says of `text`; nothing when it has no objection.
-fn promtool(text: &str) -> std::io::Result<String> {
-    let mut child = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(text.as_bytes())?;
-    }
-    let output = child.wait_with_output()?;
-    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
-    said.push_str(&String::from_utf8_lossy(&output.stdout));
-    if !output.status.success() && said.is_empty() {
-        said = output.status.to_string();
-    }
-    Ok(said.trim().to_owned())
 }
 
 #[test]

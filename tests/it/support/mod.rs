@@ -1,4 +1,5 @@
 //! What several tests share.
 
+pub(crate) mod promtool;
 pub(crate) mod sample;
 pub(crate) mod site;
