@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     fn told(mentions: &[(Code, &str)], error: Code) -> ProbeError {
-        let config = crate::config::KafkaConfig {
+        let config = KafkaConfig {
             bootstrap_servers: "127.0.0.1:1".to_owned(),
             group_id: "g".to_owned(),
             instance_id: "i".to_owned(),
