@@ -24,6 +24,8 @@ use crate::config::KafkaConfig;
 const ANSWER: Duration = Duration::from_secs(10);
 /// Waited for at a time, so that a telling error ends the question early.
 const STEP: Duration = Duration::from_secs(1);
+/// Mentions that are kept; the first ones tell the most.
+const MENTIONS: usize = 1_000;
 /// The most that closing takes.
 const LEAVING: Duration = Duration::from_secs(3);
 /// When every broker refuses the connection for this long, none is being started.
@@ -69,14 +71,29 @@ pub struct Piece {
 struct Mentions(Mutex<Vec<(Code, String)>>);
 
 impl ClientContext for Mentions {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+    /// A broker that hangs up is only logged, with a guess at the reason.
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            let words = message
+                .split_once("]: ")
+                .map_or(message, |(_, words)| words);
+            self.add(Code::BrokerTransportFailure, words);
+        }
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(code) = error.rdkafka_error_code() else {
-            return;
-        };
+        if let Some(code) = error.rdkafka_error_code() {
+            self.add(code, reason);
+        }
+    }
+}
+
+impl Mentions {
+    fn add(&self, code: Code, words: &str) {
         let mut mentions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mentions.push((code, reason.to_owned()));
+        if mentions.len() < MENTIONS {
+            mentions.push((code, words.to_owned()));
+        }
     }
 }
 
@@ -94,6 +111,7 @@ impl Probe {
     pub fn new(kafka: &KafkaConfig) -> Result<Self, ProbeError> {
         let consumer = consumer_config(kafka)
             .set("enable.partition.eof", "true")
+            .set_log_level(RDKafkaLogLevel::Info)
             .create_with_context(Mentions::default())
             .map_err(|error| {
                 ProbeError::Other(format!("librdkafka refuses the configuration: {error}"))
@@ -245,6 +263,8 @@ impl Probe {
     fn verdict(&self, error: &KafkaError) -> ProbeError {
         let code = error.rdkafka_error_code();
         let own = code.map(|code| (code, code.to_string()));
+        // That no broker is connected yet says nothing about why.
+        let own = own.filter(|(code, _)| *code != Code::BrokerTransportFailure);
         let mentions = self.consumer.context().0.lock();
         let mentions = mentions.unwrap_or_else(PoisonError::into_inner);
         mentions
@@ -253,7 +273,13 @@ impl Probe {
             .chain(own)
             .map(|(code, reason)| classify(code, reason))
             .min_by_key(rank)
-            .unwrap_or_else(|| ProbeError::Other(error.to_string()))
+            .unwrap_or_else(|| match code {
+                Some(Code::BrokerTransportFailure) => ProbeError::Silent(
+                    "nobody speaks Kafka there; look for a firewall, another port, a broker that hangs"
+                        .to_owned(),
+                ),
+                _ => ProbeError::Other(error.to_string()),
+            })
     }
 }
 
@@ -284,8 +310,53 @@ fn rank(error: &ProbeError) -> u8 {
         ProbeError::Tls(_) => 1,
         ProbeError::Forbidden(_) => 2,
         ProbeError::UnknownHost(_) => 3,
-        ProbeError::Unreachable(words) => 4 + u8::from(!words.contains("failed")),
-        ProbeError::Other(_) => 6,
-        ProbeError::Silent(_) => 7,
+        // `connecting to a PLAINTEXT broker listener?` says most; with the broker's address, as in
+        // `host:9092/bootstrap: …`, it says why.
+        ProbeError::Unreachable(words) if words.contains("listener?") => 4,
+        ProbeError::Unreachable(words) => 5 + u8::from(!words.contains('/')),
+        ProbeError::Other(_) => 7,
+        ProbeError::Silent(_) => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(mentions: &[(Code, &str)], error: Code) -> ProbeError {
+        let config = KafkaConfig {
+            bootstrap_servers: "127.0.0.1:1".to_owned(),
+            group_id: "g".to_owned(),
+            instance_id: "i".to_owned(),
+            threads: 1,
+            properties: BTreeMap::new(),
+        };
+        let probe = Probe::new(&config).unwrap();
+        for (code, words) in mentions {
+            probe.consumer.context().add(*code, words);
+        }
+        probe.verdict(&KafkaError::MetadataFetch(error))
+    }
+
+    #[test]
+    fn the_most_telling_mention_is_the_error() {
+        let refused = (
+            Code::BrokerTransportFailure,
+            "h:1/bootstrap: Connection refused",
+        );
+        let down = (Code::AllBrokersDown, "1/1 brokers are down");
+        let denied = (Code::Authentication, "h:2/bootstrap: wrong password");
+        let late = Code::OperationTimedOut;
+        let told = |mentions: &[(Code, &str)]| told(mentions, late).to_string();
+        assert!(told(&[down, refused]).contains("Connection refused"));
+        assert!(told(&[down, refused, denied]).starts_with("authentication failed: h:2"));
+        assert!(told(&[down]).contains("all brokers are down"));
+        assert!(told(&[]).starts_with("no answer within 10 s"));
+    }
+
+    #[test]
+    fn not_being_connected_is_no_reason() {
+        let silent = told(&[], Code::BrokerTransportFailure).to_string();
+        assert!(silent.contains("nobody speaks Kafka there"), "{silent}");
     }
 }
