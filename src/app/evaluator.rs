@@ -591,3 +591,6 @@ impl Evaluator {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

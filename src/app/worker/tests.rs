@@ -392,7 +392,7 @@ proptest! {
 }
 
 /// A life that has read 20 records, and asks to release partition 0.
-fn releasing() -> (Arc<LocalStore>, Life, mpsc::Receiver<()>) {
+fn releasing() -> (Arc<LocalStore>, Life, Receiver<()>) {
     let log = (0..50).map(|i| Scripted::event(i, START + i * 100, 1.0, "keep"));
     let logs: Logs = Arc::new([(0, log.collect())].into());
     let store = Arc::new(LocalStore::in_memory().unwrap());
