@@ -140,6 +140,7 @@ impl Life {
             positions: Positions::default(),
             metrics: metrics(),
             checkpoint_interval: interval,
+            heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
             out_of_range: Box::new(|_| {}),
         };
         Self {
@@ -307,7 +308,7 @@ fn assert_recounted(store: &LocalStore, logs: &Logs) {
             let of_this: BTreeMap<_, _> = of_this.map(|(_, s)| (s.id, s.pane.clone())).collect();
             assert!(of_this.keys().all(seals));
             let mut all = unit.open.clone();
-            assert!(!all.keys().any(|id| seals(id)));
+            assert!(!all.keys().any(seals));
             all.extend(of_this);
             assert_eq!(all, expected.panes);
         }
