@@ -36,9 +36,14 @@ impl Checkpointer {
     /// Runs until every worker is gone.
     pub(crate) fn run(self) {
         while let Ok(checkpoint) = self.checkpoints.recv() {
-            if self.store_until_durable(&checkpoint) {
-                self.announce(checkpoint);
-            }
+            self.serve(checkpoint);
+        }
+    }
+
+    /// Makes one checkpoint durable and tells of it.
+    pub(crate) fn serve(&self, checkpoint: Checkpoint) {
+        if self.store_until_durable(&checkpoint) {
+            self.announce(checkpoint);
         }
     }
 

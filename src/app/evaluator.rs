@@ -592,3 +592,6 @@ impl Evaluator {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ mod clock;
 mod closing;
 mod ends;
 mod evaluator;
+#[cfg(test)]
+mod fixtures;
 mod messages;
 mod neighbour;
 mod reload;

@@ -180,3 +180,6 @@ impl Unit {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

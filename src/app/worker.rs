@@ -85,25 +85,7 @@ struct Loop<S> {
 impl<S: Source + 'static> Worker<S> {
     /// Runs until told to stop; the state is durable then, or the deadline passed.
     pub(crate) fn run(self) {
-        let counters = self
-            .watched
-            .iter()
-            .map(|w| Counter::new(Arc::clone(&w.monitor), self.log_payloads))
-            .collect();
-        let now = Instant::now();
-        let mut this = Loop {
-            counters,
-            processing: self.metrics.record_processing(),
-            worker: self,
-            partitions: Vec::new(),
-            in_flight: None,
-            durable: Vec::new(),
-            flushes: Vec::new(),
-            postponed: VecDeque::new(),
-            checkpointed_at: now,
-            positioned_at: now,
-            stopping: false,
-        };
+        let mut this = Loop::new(self);
         while !this.stopping {
             this.turn();
         }
@@ -112,6 +94,26 @@ impl<S: Source + 'static> Worker<S> {
 }
 
 impl<S: Source + 'static> Loop<S> {
+    fn new(worker: Worker<S>) -> Self {
+        let watched = worker.watched.iter();
+        let now = Instant::now();
+        Self {
+            counters: watched
+                .map(|w| Counter::new(Arc::clone(&w.monitor), worker.log_payloads))
+                .collect(),
+            processing: worker.metrics.record_processing(),
+            worker,
+            partitions: Vec::new(),
+            in_flight: None,
+            durable: Vec::new(),
+            flushes: Vec::new(),
+            postponed: VecDeque::new(),
+            checkpointed_at: now,
+            positioned_at: now,
+            stopping: false,
+        }
+    }
+
     fn turn(&mut self) {
         self.worker.heartbeat.beat();
         self.serve_commands();
@@ -527,3 +529,6 @@ pub(crate) fn restored_progress(
         assigned,
     }
 }
+
+#[cfg(test)]
+mod tests;
