@@ -173,6 +173,22 @@ impl Closing {
         }
     }
 
+    /// As [`skip_empty`](Self::skip_empty), when `stragglers` are passed over: an open pane of theirs
+    /// is as far as that may go, and one that has none holds up nothing.
+    pub(crate) fn skip_empty_past(&mut self, stragglers: &Stragglers) -> i64 {
+        let bound = |(partition, reached): (&i32, &Option<Reached>)| {
+            let reached = reached.as_ref()?;
+            match stragglers.partitions.contains(partition) {
+                true => reached.first_open,
+                false => reached.sealed_before,
+            }
+        };
+        match self.partitions.iter().filter_map(bound).min() {
+            Some(bound) => self.ring.skip_empty(bound, MOST_EMPTY),
+            None => 0,
+        }
+    }
+
     /// The partitions that hold up the next window, when they may be passed over: the others have
     /// waited `idle_timeout` for this window, or, when all of them are silent, the wall clock
     /// since the last arrival stands in for event time and has reached the window's end.

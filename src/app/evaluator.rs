@@ -210,6 +210,10 @@ impl Evaluator {
 
     fn skip_empty(&mut self) {
         let skipped = self.closing.skip_empty();
+        self.tell_skipped(skipped);
+    }
+
+    fn tell_skipped(&self, skipped: i64) {
         if skipped > 0 {
             tracing::warn!(
                 monitor = self.monitor.definition.monitor,
@@ -253,6 +257,12 @@ impl Evaluator {
             while self.unwritten.len() < BATCH
                 && self.closing.idle(Instant::now()).as_ref() == Some(&stragglers)
             {
+                let skipped = self.closing.skip_empty_past(&stragglers);
+                self.tell_skipped(skipped);
+                if skipped > 0 {
+                    // The window behind the gap is waited for like any other.
+                    continue;
+                }
                 let Some(closed) = self.closing.pass_over(&open, Instant::now()) else {
                     break;
                 };

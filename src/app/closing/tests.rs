@@ -241,6 +241,27 @@ fn a_jump_of_event_time_is_skipped_only_as_far_as_every_partition_has_sealed() {
 }
 
 #[test]
+fn a_jump_of_event_time_is_skipped_past_an_empty_partition_up_to_what_is_open() {
+    let base = Instant::now();
+    let now = after(base, 10);
+    let mut closing = closing(&[0, 1]);
+    closing.progress(assigned(1, base));
+    closing.progress(reached(0, &[0, 100_000], 100_001, base, base));
+    let behind = closing.idle(now).unwrap();
+    assert_eq!(closing.skip_empty_past(&behind), 0, "nothing is closed yet");
+    for end in [10, 20] {
+        assert_eq!(closing.skip_empty_past(&behind), 0, "pane 0 still counts");
+        let closed = closing.pass_over(&[], now).unwrap();
+        assert_eq!(closed.snapshot.bounds.end_ms, end);
+    }
+    assert_eq!(closing.skip_empty_past(&behind), 99_998);
+    assert_eq!(closing.idle(now), Some(behind));
+    let closed = closing.pass_over(&[], now).unwrap();
+    assert_eq!(closed.snapshot.bounds.end_ms, 1_000_010);
+    assert_eq!(closed.snapshot.counts.events, 1);
+}
+
+#[test]
 fn each_window_knows_the_record_that_closed_it_even_when_a_checkpoint_spans_years() {
     let base = Instant::now();
     let mut closing = closing(&[0, 1]);
