@@ -2,6 +2,10 @@
 //!
 //! It knows partitions only by messages, and everything it tells is durable first.
 
+mod figures;
+mod notices;
+mod windows;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::Sender;
@@ -9,25 +13,30 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::{oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::drift::{ClosedBy, DriftReport, PaneCounts, PaneId, Reason, Trigger, WindowSnapshot};
+use crate::drift::{DriftReport, Reason, Trigger};
 use crate::health::Health;
 use crate::http::state::{CheckOutcome, MonitorView};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
-use crate::state::{EvaluatorState, LogBody, LogEntry, NoticeKind, ReportLog};
+use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 
-use super::clock::now_ms;
-use super::closing::{Closed, Closing};
+use super::closing::Closing;
 use super::ends::Ends;
-use super::messages::{EvaluatorMessage, SnapshotRequest, UnitSnapshot, WorkerCommand};
+use super::messages::{EvaluatorMessage, WorkerCommand};
 
 /// Windows whose reports are stored in one transaction while catching up.
 const BATCH: usize = 64;
 const ANSWER: Duration = Duration::from_secs(10);
 const NOT_STORED: &str = "the evaluation could not be stored; see /readyz";
 const TICK: Duration = Duration::from_millis(250);
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
 
 pub(crate) type CheckReply = oneshot::Sender<Result<CheckOutcome, String>>;
 
@@ -115,11 +124,12 @@ impl Evaluator {
 
     /// Runs until told to stop.
     pub(crate) async fn run(mut self) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut live = tokio::time::interval(self.live_interval());
-        live.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = every(TICK);
+        let mut live = every(self.live_interval());
         while !self.stopping {
+            if live.period() != self.live_interval() {
+                live = every(self.live_interval());
+            }
             tokio::select! {
                 message = self.wiring.mailbox.recv() => match message {
                     Some(message) => {
@@ -186,152 +196,6 @@ impl Evaluator {
             self.wiring.metrics.caught_up(caught_up);
             self.publish();
         }
-    }
-
-    // Closing windows.
-
-    fn close_by_watermark(&mut self) {
-        loop {
-            if !self.write() {
-                return;
-            }
-            while self.unwritten.len() < BATCH {
-                self.skip_empty();
-                let Some(closed) = self.closing.watermark() else {
-                    break;
-                };
-                self.conclude(&closed, ClosedBy::Watermark);
-            }
-            if self.unwritten.is_empty() {
-                return;
-            }
-        }
-    }
-
-    fn skip_empty(&mut self) {
-        let skipped = self.closing.skip_empty();
-        self.tell_skipped(skipped);
-    }
-
-    fn tell_skipped(&self, skipped: i64) {
-        if skipped > 0 {
-            tracing::warn!(
-                monitor = self.monitor.definition.monitor,
-                windows = skipped,
-                "event time jumped: this many empty windows have no row"
-            );
-            self.wiring.metrics.add_windows_skipped(skipped as u64);
-        }
-    }
-
-    /// Passes over partitions that hold up the next window and have nothing more to give.
-    async fn close_by_idleness(&mut self) {
-        if self.closing.idle(Instant::now()).is_none()
-            || self.idle_asked.elapsed() < Duration::from_secs(1)
-        {
-            return;
-        }
-        let Some(snapshots) = self.snapshots(true).await else {
-            self.idle_asked = Instant::now();
-            return;
-        };
-        self.drain_mailbox();
-        self.close_by_watermark();
-        let topic = self.monitor.config.topic.clone();
-        while self.unwritten.is_empty()
-            && let Some(stragglers) = self.closing.idle(Instant::now())
-        {
-            let Some(ends) = self.wiring.ends.ask(&topic, &stragglers.partitions).await else {
-                break;
-            };
-            let read_to_end = |p: &i32| {
-                let read = snapshots.iter().find(|s| s.partition == *p);
-                read.zip(ends.get(p))
-                    .is_some_and(|(s, end)| s.position >= *end)
-            };
-            if !stragglers.partitions.iter().all(read_to_end) {
-                break;
-            }
-            let open = self.open_panes(&snapshots, &stragglers.partitions);
-            let mut closed_any = false;
-            while self.unwritten.len() < BATCH
-                && self.closing.idle(Instant::now()).as_ref() == Some(&stragglers)
-            {
-                let skipped = self.closing.skip_empty_past(&stragglers);
-                self.tell_skipped(skipped);
-                if skipped > 0 {
-                    // The window behind the gap is waited for like any other.
-                    continue;
-                }
-                let Some(closed) = self.closing.pass_over(&open, Instant::now()) else {
-                    break;
-                };
-                self.conclude(&closed, ClosedBy::Idle);
-                closed_any = true;
-            }
-            if !closed_any || !self.write() {
-                break;
-            }
-            self.close_by_watermark();
-        }
-        self.idle_asked = Instant::now();
-    }
-
-    /// The panes of `partitions` that the ring does not hold.
-    fn open_panes(
-        &self,
-        snapshots: &[UnitSnapshot],
-        partitions: &[i32],
-    ) -> Vec<(PaneId, PaneCounts)> {
-        let mut open = Vec::new();
-        for unit in snapshots
-            .iter()
-            .filter(|s| partitions.contains(&s.partition))
-        {
-            let durable = self.closing.sealed_before(unit.partition);
-            let fresh = |(id, _): &&(PaneId, PaneCounts)| durable.is_none_or(|d| *id >= d);
-            open.extend(unit.panes.iter().filter(fresh).cloned());
-        }
-        open
-    }
-
-    fn conclude(&mut self, closed: &Closed, closed_by: ClosedBy) {
-        let began = Instant::now();
-        let mut report = self.evaluate(&closed.snapshot, Trigger::Final, closed_by, None);
-        let changes = self
-            .state
-            .incidents
-            .observe(&self.monitor.definition, &report);
-        self.took.push(began.elapsed());
-        report.changes = changes;
-        let now = now_ms();
-        let max_age = self.monitor.config.alert_max_age_ms;
-        let news = closed.record_ms.is_none_or(|ms| now - ms <= max_age);
-        if !news {
-            let catching_up = self.caught_up_since.is_none();
-            self.state.owes_summary |= catching_up || !report.changes.is_empty();
-        } else if !report.changes.is_empty() {
-            self.state.told_at_ms = Some(now);
-        }
-        self.unwritten.push(LogEntry {
-            monitor: report.monitor.clone(),
-            written_at_ms: now,
-            news,
-            body: LogBody::Report(report),
-        });
-    }
-
-    fn evaluate(
-        &self,
-        snapshot: &WindowSnapshot,
-        trigger: Trigger,
-        closed_by: ClosedBy,
-        at_ms: Option<i64>,
-    ) -> DriftReport {
-        let Monitor {
-            definition, layout, ..
-        } = &*self.monitor;
-        definition.evaluate(layout, snapshot, trigger, closed_by, at_ms)
     }
 
     /// Stores what was decided, then shows it. False: the store failed and this is tried again.
@@ -403,120 +267,6 @@ impl Evaluator {
         self.wiring.view.send_replace(Arc::new(self.view.clone()));
     }
 
-    // Live and manual evaluations.
-
-    /// The panes of every partition that are not sealed and durable, from all workers.
-    async fn snapshots(&mut self, durable: bool) -> Option<Vec<UnitSnapshot>> {
-        let mut replies = Vec::new();
-        for worker in &self.wiring.workers {
-            let (reply, answer) = oneshot::channel();
-            let monitor = self.monitor.definition.monitor.clone();
-            let request = SnapshotRequest {
-                monitor,
-                durable,
-                reply,
-            };
-            worker.send(WorkerCommand::Snapshot(request)).ok()?;
-            replies.push(answer);
-        }
-        let mut units = Vec::new();
-        for answer in replies {
-            units.extend(tokio::time::timeout(ANSWER, answer).await.ok()?.ok()?);
-        }
-        self.drain_mailbox();
-        let counted = units.iter().filter_map(|u| u.last_counted).max();
-        if let Some(counted) = counted.filter(|c| Some(*c) > self.counted_at) {
-            self.counted_at = Some(counted);
-            self.view.last_counted_at_ms = Some(now_ms() - counted.elapsed().as_millis() as i64);
-        }
-        Some(units)
-    }
-
-    /// The window up to the newest event, open panes included; `None` before the first event.
-    fn live_report(
-        &self,
-        snapshots: &[UnitSnapshot],
-        trigger: Trigger,
-        at_ms: Option<i64>,
-    ) -> Option<DriftReport> {
-        let all: Vec<i32> = snapshots.iter().map(|s| s.partition).collect();
-        let open = self.open_panes(snapshots, &all);
-        let newest = open.iter().map(|(id, _)| *id).max();
-        let newest = newest.max(self.closing.ring.last())?;
-        let definition = &self.monitor.definition;
-        let end = definition
-            .window
-            .first_end_covering(&definition.panes, newest);
-        // A window that is closed has left its first panes behind.
-        let end = self.closing.next_end().map_or(end, |next| end.max(next));
-        let open = open.iter().map(|(id, counts)| (*id, counts));
-        let snapshot = self.closing.ring.peek(end, open);
-        Some(self.evaluate(&snapshot, trigger, ClosedBy::Open, at_ms))
-    }
-
-    async fn evaluate_live(&mut self) {
-        let Some(snapshots) = self.snapshots(false).await else {
-            return;
-        };
-        let seen: Vec<(i32, i64)> = snapshots
-            .iter()
-            .map(|s| (s.partition, s.next_offset))
-            .collect();
-        if seen == self.live_seen {
-            return;
-        }
-        let began = Instant::now();
-        if let Some(report) = self.live_report(&snapshots, Trigger::Live, Some(now_ms())) {
-            let now = now_ms();
-            self.wiring.metrics.report(&report, began.elapsed(), now);
-            self.view.evaluated_at_ms = report.evaluated_at_ms;
-            self.view.live = Some(Arc::new(report));
-        }
-        self.live_seen = seen;
-        self.publish();
-    }
-
-    async fn check(&mut self) -> Result<CheckOutcome, String> {
-        let snapshots = self.snapshots(false).await;
-        let snapshots = snapshots.ok_or("the consuming loop did not answer within 10 s")?;
-        self.close_by_watermark();
-        if !self.unwritten.is_empty() {
-            return Err(NOT_STORED.to_owned());
-        }
-        let began = Instant::now();
-        let now = now_ms();
-        let Some(mut report) = self.live_report(&snapshots, Trigger::Manual, Some(now)) else {
-            return Ok(CheckOutcome {
-                last_final: self.view.last_final.clone(),
-                live: None,
-            });
-        };
-        let definition = &self.monitor.definition;
-        report.changes = self.state.incidents.observe_manual(definition, &report);
-        self.took.push(began.elapsed());
-        if !report.changes.is_empty() {
-            self.state.told_at_ms = Some(now);
-        }
-        self.unwritten.push(LogEntry {
-            monitor: report.monitor.clone(),
-            written_at_ms: now,
-            news: true,
-            body: LogBody::Report(report.clone()),
-        });
-        if !self.write() {
-            return Err(NOT_STORED.to_owned());
-        }
-        let report = Arc::new(report);
-        self.view.live = Some(Arc::clone(&report));
-        self.publish();
-        Ok(CheckOutcome {
-            last_final: self.view.last_final.clone(),
-            live: Some(report),
-        })
-    }
-
-    // What time alone brings.
-
     async fn tick(&mut self) {
         if !self.closing.knows_partitions() || !self.write() {
             return;
@@ -529,77 +279,6 @@ impl Evaluator {
         self.remind();
         self.summarise();
         self.write();
-    }
-
-    fn judge_silence(&mut self) {
-        let silent = self.counted_at.unwrap_or(self.began).elapsed();
-        // What was silent before a restart is so until an event is counted.
-        let still = self.counted_at.is_none() && self.state.incidents.is_open("", Reason::Stale);
-        let stale = still || silent.as_millis() as i64 >= self.monitor.config.stale_after_ms;
-        if stale != self.view.stale {
-            self.view.stale = stale;
-            self.wiring.metrics.stale(stale);
-            self.publish();
-        }
-        let now = now_ms();
-        let change = self
-            .state
-            .incidents
-            .set_stale(stale, silent.as_secs_f64(), now);
-        if let Some(change) = change {
-            self.state.told_at_ms = Some(now);
-            self.notice(NoticeKind::Stale, vec![change]);
-        }
-    }
-
-    /// Waits until history is read: what is open may end in it.
-    fn remind(&mut self) {
-        let Some(told) = self.state.told_at_ms.filter(|_| self.history_read()) else {
-            return;
-        };
-        let now = now_ms();
-        if self.state.incidents.open().is_empty() {
-            self.state.told_at_ms = None;
-        } else if now - told >= self.monitor.config.repeat_after_ms {
-            self.state.told_at_ms = Some(now);
-            self.notice(NoticeKind::Reminder, Vec::new());
-        }
-    }
-
-    fn history_read(&self) -> bool {
-        self.was_caught_up && !self.state.owes_summary
-    }
-
-    /// Once history is read, one message says what it left open. It waits until windows that only
-    /// idleness closes have had their time.
-    fn summarise(&mut self) {
-        let wait = Duration::from_millis(self.monitor.config.idle_timeout_ms.max(0) as u64);
-        let settled = self
-            .caught_up_since
-            .is_some_and(|s| s.elapsed() >= wait + 2 * TICK);
-        if !self.state.owes_summary || !settled || self.closing.idle(Instant::now()).is_some() {
-            return;
-        }
-        self.state.owes_summary = false;
-        // What was told before may be over without a word.
-        if self.state.incidents.open().is_empty() && self.state.told_at_ms.is_none() {
-            return;
-        }
-        self.state.told_at_ms = Some(now_ms());
-        self.notice(NoticeKind::CaughtUp, Vec::new());
-    }
-
-    fn notice(&mut self, kind: NoticeKind, changes: Vec<crate::drift::IncidentChange>) {
-        self.unwritten.push(LogEntry {
-            monitor: self.monitor.definition.monitor.clone(),
-            written_at_ms: now_ms(),
-            news: true,
-            body: LogBody::Notice {
-                kind,
-                changes,
-                open: self.state.incidents.open(),
-            },
-        });
     }
 }
 

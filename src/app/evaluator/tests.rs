@@ -3,15 +3,16 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::app::clock::now_ms;
 use crate::app::fixtures::{START, TOPIC, WIDTH, config, monitor};
 use crate::app::messages::Progress;
 use crate::app::unit::SealStamp;
 use crate::config::MonitorConfig;
 use crate::drift::incident::ChangeKind;
-use crate::drift::{Pane, SealedPane, WindowRing};
+use crate::drift::{Pane, PaneCounts, PaneId, SealedPane, WindowRing};
 use crate::metrics::Metrics;
 use crate::state::local::LocalStore;
-use crate::state::{StateError, UnitKey};
+use crate::state::{NoticeKind, StateError, UnitKey};
 
 /// The first pane of every test.
 const FIRST: i64 = START / WIDTH;
