@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::mpsc::{self as blocking, Sender};
+use std::sync::mpsc::{self as blocking, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::sink::{self, SinkContext};
 use crate::source::control::Control;
 use crate::source::kafka::KafkaSource;
+use crate::state::local::LocalStore;
 use crate::state::{LogBody, ReportLog, StateStore};
 
 use super::App;
@@ -67,169 +68,238 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         listener,
         reread,
     } = app;
-    let config = Arc::new(config);
-    let log: Arc<dyn ReportLog> = store.clone();
-    let health = Health::default();
-    health.hold("partitions", "the topics' partitions are not assigned yet");
-    let metrics = Metrics::new(&config.labels, config.http.bucket_metrics);
-    let head = log.head()?;
-    let (log_head, head) = watch::channel(head);
-    let log_head = Arc::new(log_head);
-    for receiver in &config.receivers {
-        metrics.channel(&receiver.name);
-    }
-    let positions = Positions::default();
+    let (workers, inboxes): (Vec<_>, Vec<_>) = (0..config.kafka.threads.max(1))
+        .map(|_| blocking::channel())
+        .unzip();
+    let (assigner, assigner_inbox) = blocking::channel();
+    let (log_head, head) = watch::channel(store.head()?);
+    let parts = Parts {
+        metrics: Metrics::new(&config.labels, config.http.bucket_metrics),
+        config: Arc::new(config),
+        monitors,
+        store,
+        health: Health::default(),
+        positions: Positions::default(),
+        workers,
+        assigner,
+        log_head: Arc::new(log_head),
+        shutdown: shutdown.clone(),
+    };
+    parts
+        .health
+        .hold("partitions", "the topics' partitions are not assigned yet");
     let give_up = CancellationToken::new();
     let readers = CancellationToken::new();
 
+    // A receiver that is new begins at the head of the log, so sinks come before any evaluator.
     let context = SinkContext {
-        log: Arc::clone(&log),
+        log: parts.store.clone(),
         head: head.clone(),
         shutdown: readers.clone(),
     };
-    let (notify_in, notify) = watch::channel(Arc::new(notify_config(&config, &monitors)));
-    // A receiver that is new begins at the head of the log, so this comes before any evaluator.
-    let notifier = sink::run_notifier(context.clone(), notify, metrics.clone());
+    let (notify, mut tasks) = parts.start_sinks(&context);
+    let evaluation = parts.start_evaluators()?;
+    let workers_and_checkpointer = parts.start_workers(inboxes, &evaluation, &give_up)?;
+    let assigner_thread = parts.start_assigner(assigner_inbox, &evaluation)?;
 
-    let (worker_commands, worker_inboxes): (Vec<_>, Vec<_>) = (0..config.kafka.threads.max(1))
-        .map(|_| blocking::channel())
-        .unzip();
-    let (assigner_commands, assigner_inbox) = blocking::channel();
-
-    let mut evaluators = HashMap::new();
-    let mut evaluations = Vec::new();
-    let mut watched = Vec::new();
-    let mut handles = Vec::new();
-    for monitor in &monitors {
-        let name = monitor.definition.monitor.clone();
-        let (mail, mailbox) = mpsc::unbounded_channel();
-        let (checks_in, checks) = mpsc::channel(16);
-        let (view_in, view) = watch::channel(Arc::default());
-        let closed_through = Arc::new(AtomicI64::new(i64::MIN));
-        let monitor_metrics = metrics.monitor(&monitor.definition, &monitor.config.topic);
-        let wiring = Wiring {
-            mailbox,
-            checks,
-            workers: worker_commands.clone(),
-            ends: Ends {
-                commands: assigner_commands.clone(),
-                shutdown: shutdown.clone(),
-            },
-            log: Arc::clone(&log),
-            log_head: Arc::clone(&log_head),
-            view: view_in,
-            metrics: Arc::clone(&monitor_metrics),
-            closed_through: Arc::clone(&closed_through),
-            health: health.clone(),
-        };
-        let evaluator = restore(monitor, &*store, wiring)
-            .with_context(|| format!("restoring monitor {name:?}"))?;
-        evaluations.push(tokio::spawn(evaluator.run()));
-        evaluators.insert(name, mail);
-        watched.push(Watched {
-            monitor: Arc::clone(monitor),
-            metrics: monitor_metrics,
-            closed_through,
-        });
-        handles.push(handle(monitor, view, checks_in));
-    }
-    let (monitors_in, monitors_out) = watch::channel(Arc::new(handles));
-
-    let (checkpoints_in, checkpoints) = blocking::channel();
-    let mut threads: Vec<Part> = Vec::new();
-    for (id, inbox) in worker_inboxes.into_iter().enumerate() {
-        let again = assigner_commands.clone();
-        let worker = Worker {
-            id,
-            source: KafkaSource::new(&config.kafka)?,
-            watched: watched.clone(),
-            commands: inbox,
-            checkpoints: checkpoints_in.clone(),
-            positions: positions.clone(),
-            metrics: Arc::clone(&metrics),
-            checkpoint_interval: Duration::from_millis(config.state.checkpoint_interval_ms),
-            log_payloads: config.log_payloads,
-            heartbeat: health.heartbeat(&format!("consuming loop {id}"), LOOP_TURNS),
-            out_of_range: Box::new(move |partitions| {
-                // Without an assigner the program is stopping.
-                let _ = again.send(AssignerCommand::Again(partitions));
-            }),
-        };
-        threads.push(("a consuming loop", spawn("worker", move || worker.run())?));
-    }
-    drop(checkpoints_in);
-    let checkpointer = Checkpointer {
-        store: store.clone(),
-        checkpoints,
-        workers: worker_commands.clone(),
-        evaluators: evaluators.clone(),
-        health: health.clone(),
-        metrics: Arc::clone(&metrics),
-        give_up: give_up.clone(),
-    };
-    threads.push((
-        "the checkpointer",
-        spawn("checkpointer", move || checkpointer.run())?,
-    ));
-    let assigner = Assigner {
-        control: Control::new(&config.kafka)?,
-        commands: assigner_inbox,
-        monitors: monitors.clone(),
-        workers: worker_commands.clone(),
-        evaluators: evaluators.clone(),
-        store,
-        positions,
-        health: health.clone(),
-        metrics: Arc::clone(&metrics),
-        neighbour: Neighbour::new(&config.kafka.group_id, &config.kafka.instance_id),
-        again: BTreeSet::new(),
-    };
-    let assigner_thread = vec![("the assigner", spawn("assigner", move || assigner.run())?)];
-
-    let (reload_in, reloads) = mpsc::channel(4);
+    let (handles, monitors_out) = watch::channel(Arc::new(evaluation.handles));
+    let (reload, requests) = mpsc::channel(4);
     let reloader = Reloader {
-        config: Arc::clone(&config),
-        monitors,
+        config: Arc::clone(&parts.config),
+        monitors: parts.monitors.clone(),
         reread,
-        evaluators: evaluators.clone(),
-        handles: monitors_in,
-        notify: notify_in,
-        metrics: Arc::clone(&metrics),
-        requests: reloads,
+        evaluators: evaluation.mailboxes.clone(),
+        handles,
+        notify,
+        metrics: Arc::clone(&parts.metrics),
+        requests,
     };
     let state = AppState {
-        config: Arc::new(config.http.clone()),
+        config: Arc::new(parts.config.http.clone()),
         monitors: monitors_out,
-        log: Arc::clone(&log),
-        health,
-        metrics: Arc::clone(&metrics),
+        log: parts.store.clone(),
+        health: parts.health.clone(),
+        metrics: Arc::clone(&parts.metrics),
         log_head: head,
-        reload: reload_in,
+        reload,
     };
-    let mut tasks = vec![
-        tokio::spawn(reloader.run(readers.clone())),
-        tokio::spawn(crate::http::serve(
-            listener,
-            crate::http::router(state),
-            readers.clone(),
-        )),
-        tokio::spawn(expire(log, config.state.history_ms, readers.clone())),
-        tokio::spawn(notifier),
-    ];
-    if let Some(csv) = config.csv.clone() {
-        tasks.push(tokio::spawn(sink::run_csv(context, csv, metrics)));
-    }
+    let router = crate::http::router(state);
+    tasks.push(tokio::spawn(reloader.run(readers.clone())));
+    tasks.push(tokio::spawn(crate::http::serve(
+        listener,
+        router,
+        readers.clone(),
+    )));
+    let history_ms = parts.config.state.history_ms;
+    tasks.push(tokio::spawn(expire(
+        parts.store.clone(),
+        history_ms,
+        readers.clone(),
+    )));
     Ok(Running {
-        workers_and_checkpointer: threads,
-        assigner_thread,
-        workers: worker_commands,
-        assigner: assigner_commands,
-        evaluators,
-        evaluations,
+        workers_and_checkpointer,
+        assigner_thread: vec![assigner_thread],
+        workers: parts.workers,
+        assigner: parts.assigner,
+        evaluators: evaluation.mailboxes,
+        evaluations: evaluation.tasks,
         tasks,
         readers,
         give_up,
     })
+}
+
+/// What the parts of the program share.
+struct Parts {
+    config: Arc<Config>,
+    monitors: Vec<Arc<Monitor>>,
+    store: Arc<LocalStore>,
+    health: Health,
+    metrics: Arc<Metrics>,
+    positions: Positions,
+    workers: Vec<Sender<WorkerCommand>>,
+    assigner: Sender<AssignerCommand>,
+    log_head: Arc<watch::Sender<u64>>,
+    shutdown: CancellationToken,
+}
+
+/// The evaluators, and how the others reach them.
+struct Evaluation {
+    /// By monitor.
+    mailboxes: HashMap<String, UnboundedSender<EvaluatorMessage>>,
+    tasks: Vec<Task<()>>,
+    watched: Vec<Watched>,
+    handles: Vec<MonitorHandle>,
+}
+
+type NotifySender = watch::Sender<Arc<sink::NotifyConfig>>;
+
+impl Parts {
+    fn start_sinks(&self, context: &SinkContext) -> (NotifySender, Vec<Task<()>>) {
+        for receiver in &self.config.receivers {
+            self.metrics.channel(&receiver.name);
+        }
+        let notify = Arc::new(notify_config(&self.config, &self.monitors));
+        let (notify_in, notify) = watch::channel(notify);
+        let notifier = sink::run_notifier(context.clone(), notify, self.metrics.clone());
+        let mut tasks = vec![tokio::spawn(notifier)];
+        if let Some(csv) = self.config.csv.clone() {
+            let csv = sink::run_csv(context.clone(), csv, self.metrics.clone());
+            tasks.push(tokio::spawn(csv));
+        }
+        (notify_in, tasks)
+    }
+
+    fn start_evaluators(&self) -> Result<Evaluation> {
+        let mut evaluation = Evaluation {
+            mailboxes: HashMap::new(),
+            tasks: Vec::new(),
+            watched: Vec::new(),
+            handles: Vec::new(),
+        };
+        for monitor in &self.monitors {
+            let name = monitor.definition.monitor.clone();
+            let (mail, mailbox) = mpsc::unbounded_channel();
+            let (checks_in, checks) = mpsc::channel(16);
+            let (view_in, view) = watch::channel(Arc::default());
+            let watched = Watched {
+                monitor: Arc::clone(monitor),
+                metrics: self
+                    .metrics
+                    .monitor(&monitor.definition, &monitor.config.topic),
+                closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+            };
+            let wiring = Wiring {
+                mailbox,
+                checks,
+                workers: self.workers.clone(),
+                ends: Ends {
+                    commands: self.assigner.clone(),
+                    shutdown: self.shutdown.clone(),
+                },
+                log: self.store.clone(),
+                log_head: Arc::clone(&self.log_head),
+                view: view_in,
+                metrics: Arc::clone(&watched.metrics),
+                closed_through: Arc::clone(&watched.closed_through),
+                health: self.health.clone(),
+            };
+            let evaluator = restore(monitor, &*self.store, wiring)
+                .with_context(|| format!("restoring monitor {name:?}"))?;
+            evaluation.tasks.push(tokio::spawn(evaluator.run()));
+            evaluation.mailboxes.insert(name, mail);
+            evaluation.watched.push(watched);
+            evaluation.handles.push(handle(monitor, view, checks_in));
+        }
+        Ok(evaluation)
+    }
+
+    fn start_workers(
+        &self,
+        inboxes: Vec<Receiver<WorkerCommand>>,
+        evaluation: &Evaluation,
+        give_up: &CancellationToken,
+    ) -> Result<Vec<Part>> {
+        let (checkpoints_in, checkpoints) = blocking::channel();
+        let checkpointer = Checkpointer {
+            store: self.store.clone(),
+            checkpoints,
+            workers: self.workers.clone(),
+            evaluators: evaluation.mailboxes.clone(),
+            health: self.health.clone(),
+            metrics: Arc::clone(&self.metrics),
+            give_up: give_up.clone(),
+        };
+        let checkpointer = spawn("checkpointer", move || checkpointer.run())?;
+        let mut threads = vec![("the checkpointer", checkpointer)];
+        for (id, commands) in inboxes.into_iter().enumerate() {
+            let again = self.assigner.clone();
+            let loop_name = format!("consuming loop {id}");
+            let worker = Worker {
+                id,
+                source: KafkaSource::new(&self.config.kafka)?,
+                watched: evaluation.watched.clone(),
+                commands,
+                checkpoints: checkpoints_in.clone(),
+                positions: self.positions.clone(),
+                metrics: Arc::clone(&self.metrics),
+                checkpoint_interval: Duration::from_millis(
+                    self.config.state.checkpoint_interval_ms,
+                ),
+                log_payloads: self.config.log_payloads,
+                heartbeat: self.health.heartbeat(&loop_name, LOOP_TURNS),
+                out_of_range: Box::new(move |partitions| {
+                    // Without an assigner the program is stopping.
+                    let _ = again.send(AssignerCommand::Again(partitions));
+                }),
+            };
+            threads.push(("a consuming loop", spawn("worker", move || worker.run())?));
+        }
+        Ok(threads)
+    }
+
+    fn start_assigner(
+        &self,
+        commands: Receiver<AssignerCommand>,
+        evaluation: &Evaluation,
+    ) -> Result<Part> {
+        let kafka = &self.config.kafka;
+        let assigner = Assigner {
+            control: Control::new(kafka)?,
+            commands,
+            monitors: self.monitors.clone(),
+            workers: self.workers.clone(),
+            evaluators: evaluation.mailboxes.clone(),
+            store: self.store.clone(),
+            positions: self.positions.clone(),
+            health: self.health.clone(),
+            metrics: Arc::clone(&self.metrics),
+            neighbour: Neighbour::new(&kafka.group_id, &kafka.instance_id),
+            again: BTreeSet::new(),
+        };
+        let thread = spawn("assigner", move || assigner.run())?;
+        Ok(("the assigner", thread))
+    }
 }
 
 impl Running {
@@ -377,7 +447,7 @@ pub(super) fn notify_config(config: &Config, monitors: &[Arc<Monitor>]) -> sink:
 }
 
 /// Drops reports that are older than the history is to be.
-async fn expire(log: Arc<dyn ReportLog>, history_ms: i64, shutdown: CancellationToken) {
+async fn expire(log: Arc<LocalStore>, history_ms: i64, shutdown: CancellationToken) {
     let mut hourly = tokio::time::interval(Duration::from_secs(3600));
     loop {
         tokio::select! {
