@@ -265,6 +265,28 @@ fn features_are_chosen_and_ordered() {
 }
 
 #[test]
+fn a_feature_is_chosen_by_its_name_once() {
+    let twice = ["--reference", REFERENCE, PARQUET, "--features", "temp,temp"];
+    assert_refused(&twice, 2, &["\"temp\" twice"]);
+    let fixture = Fixture::new();
+    let row = json!({ "price [USD]": 1.5, "price U": 2.5 });
+    let rows = fixture.file("rows.ndjson", format!("{row}\n"));
+    let column = |name: &str, from: f64| {
+        let counts = [1, 1];
+        json!({ "name": name, "column": name, "kind": "numeric", "edges": [from], "closed": "right",
+                "float32": false, "counts": counts, "missing": 0 })
+    };
+    let profile = json!({
+        "version": 1, "psiren": "0", "built_at": "2020-01-01T00:00:00Z", "rows": 2, "sources": [],
+        "features": [column("price [USD]", 1.0), column("price U", 2.0)],
+    });
+    let profile = fixture.file("profile.json", profile.to_string());
+    let args = ["--reference", &profile, &rows, "--features", "price [USD]"];
+    let features = document(&args)["windows"][0]["features"].clone();
+    assert_eq!(features.as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn fail_on_looks_at_full_windows_with_enough_values() {
     let args = ["--reference", REFERENCE, PARQUET, "--format", "csv"];
     let fails = |more: &[&str]| run(&[&args[..], more].concat()).unwrap().1;
