@@ -86,7 +86,8 @@ impl ConfigError {
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         let problem = Problem {
             message: format!("cannot read the configuration: {error}"),
-            help: "name the file with --config; `psiren init` writes one to start from".to_owned(),
+            help: "name the file with --config; config.example.toml is one to start from"
+                .to_owned(),
             place: None,
         };
         Self::single(file, problem)
