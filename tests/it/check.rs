@@ -271,16 +271,11 @@ fn a_feature_is_chosen_by_its_name_once() {
     let fixture = Fixture::new();
     let row = json!({ "price [USD]": 1.5, "price U": 2.5 });
     let rows = fixture.file("rows.ndjson", format!("{row}\n"));
-    let column = |name: &str, from: f64| {
-        let counts = [1, 1];
-        json!({ "name": name, "column": name, "kind": "numeric", "edges": [from], "closed": "right",
-                "float32": false, "counts": counts, "missing": 0 })
-    };
-    let profile = json!({
-        "version": 1, "psiren": "0", "built_at": "2020-01-01T00:00:00Z", "rows": 2, "sources": [],
-        "features": [column("price [USD]", 1.0), column("price U", 2.0)],
-    });
-    let profile = fixture.file("profile.json", profile.to_string());
+    let built = psiren::reference::build(&[REFERENCE.into()], &Default::default());
+    let profile = built.unwrap().to_json();
+    let profile = profile.replace("\"temp\"", "\"price [USD]\"");
+    let profile = profile.replace("\"dewp\"", "\"price U\"");
+    let profile = fixture.file("profile.json", profile);
     let args = ["--reference", &profile, &rows, "--features", "price [USD]"];
     let features = document(&args)["windows"][0]["features"].clone();
     assert_eq!(features.as_array().unwrap().len(), 1);
