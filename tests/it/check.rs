@@ -267,6 +267,23 @@ fn features_are_chosen_and_ordered() {
 }
 
 #[test]
+fn a_feature_is_chosen_by_its_name_once() {
+    let twice = ["--reference", REFERENCE, PARQUET, "--features", "temp,temp"];
+    assert_refused(&twice, 2, &["\"temp\" twice"]);
+    let fixture = Fixture::new();
+    let row = json!({ "price [USD]": 1.5, "price U": 2.5 });
+    let rows = fixture.file("rows.ndjson", format!("{row}\n"));
+    let built = psiren::reference::build(&[REFERENCE.into()], &Default::default());
+    let profile = built.unwrap().to_json();
+    let profile = profile.replace("\"temp\"", "\"price [USD]\"");
+    let profile = profile.replace("\"dewp\"", "\"price U\"");
+    let profile = fixture.file("profile.json", profile);
+    let args = ["--reference", &profile, &rows, "--features", "price [USD]"];
+    let features = document(&args)["windows"][0]["features"].clone();
+    assert_eq!(features.as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn fail_on_looks_at_full_windows_with_enough_values() {
     let args = ["--reference", REFERENCE, PARQUET, "--format", "csv"];
     let fails = |more: &[&str]| run(&[&args[..], more].concat()).unwrap().1;
@@ -480,6 +497,54 @@ fn what_does_not_fit_is_refused_with_words() {
     assert_refused(&args, 78, &["offset", "timezone"]);
     assert!(parse(&["--reference", REFERENCE]).is_err());
     assert!(parse(&[PARQUET]).is_err());
+}
+
+#[test]
+fn a_window_of_ones_own_keeps_the_offset_of_the_configuration() {
+    let fixture = Fixture::new();
+    let reference = std::fs::canonicalize(REFERENCE).unwrap();
+    let config = fixture.file(
+        "one.toml",
+        format!(
+            "[kafka]\nbootstrap_servers = \"localhost:9092\"\n[monitor.a]\ntopic = \"t\"\n\
+             timestamp = {{ field = \"ts\" }}\nreference = {reference:?}\n\
+             window = {{ size = \"7d\", slide = \"1d\", offset = \"5h\" }}\n"
+        ),
+    );
+    let args = ["--config", &config, PARQUET, "--window", "14d"];
+    let end = document(&args)["windows"][0]["end"].clone();
+    assert!(end.as_str().unwrap().ends_with("T05:00:00Z"), "{end}");
+    let end = document(&[&args[..], &["--offset", "6h"]].concat())["windows"][0]["end"].clone();
+    assert!(end.as_str().unwrap().ends_with("T06:00:00Z"), "{end}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_once() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let args = ["--reference", REFERENCE, &rows, "--output", "/nowhere/x"];
+    let error = check(&parse(&args).unwrap()).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let text = format!("{:#}", anyhow::Error::from(error));
+    assert!(text.starts_with("cannot write /nowhere/x: "), "{text}");
+    assert_eq!(text.matches("os error").count(), 1, "{text}");
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let fixture = Fixture::new();
+    let input = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let reference = fixture.file("reference.parquet", std::fs::read(REFERENCE).unwrap());
+    for output in [&input, &reference] {
+        let args = ["--reference", &reference, &input, "--output", output];
+        let error = check(&parse(&args).unwrap()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("both read and written"));
+    }
+    assert_eq!(
+        std::fs::read_to_string(input).unwrap(),
+        "{\"dep_delay\":1}\n"
+    );
 }
 
 #[test]
