@@ -1,9 +1,11 @@
 //! The tests, by subject.
 
 mod bad_records;
+mod beginnings;
 mod flights;
 mod harness;
 mod live;
+mod messages;
 mod partitions;
 mod restart;
 mod validate;
@@ -18,6 +20,8 @@ pub(crate) fn all() -> Vec<Case> {
         partitions::cases(),
         bad_records::cases(),
         live::cases(),
+        beginnings::cases(),
+        messages::cases(),
         validate::cases(),
     ]
     .into_iter()

@@ -14,6 +14,7 @@ mod psiren;
 mod row;
 mod topic;
 mod wait;
+mod webhook;
 
 use std::io::Write;
 use std::process::ExitCode;

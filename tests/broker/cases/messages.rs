@@ -1,0 +1,146 @@
+//! What a Slack receiver hears: one message per evaluation in which features open or end, nothing of
+//! history, and everything in the end, whatever the receiver answers.
+
+use std::time::Duration;
+
+use crate::Case;
+use crate::flights::{Golden, flights, golden, reference};
+use crate::kafka::Kafka;
+use crate::psiren::Home;
+use crate::topic::{Record, Topic, unique};
+use crate::wait;
+use crate::webhook::{Answer, Webhook};
+
+const LIMIT: Duration = Duration::from_secs(90);
+const LIKELY: f64 = 0.25;
+const RESOLVE: f64 = 0.2;
+const MIN_EVENTS: u64 = 279;
+const DAY_MS: i64 = 86_400_000;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::shared("each_change_is_told_once", each_change_is_told_once),
+        Case::shared(
+            "a_difficult_receiver_hears_everything_in_the_end",
+            a_difficult_receiver_hears_everything_in_the_end,
+        ),
+        Case::shared(
+            "history_is_summed_up_in_one_message",
+            history_is_summed_up_in_one_message,
+        ),
+    ]
+}
+
+fn monitor(topic: &Topic, webhook: &Webhook, features: &str) -> String {
+    format!(
+        r#"
+[notify.oncall]
+slack_webhook_url = "{url}"
+
+[monitor.flights]
+topic = "{topic}"
+timestamp = {{ field = "ts" }}
+reference = {reference}
+include = {features}
+window = {{ size = "7d", slide = "1d", lateness = "5m" }}
+idle_timeout = "2s"
+"#,
+        url = webhook.url,
+        topic = topic.name,
+        reference = reference(),
+    )
+}
+
+/// The flights are appended now, so every change is news.
+fn each_change_is_told_once(kafka: &Kafka) {
+    let topic = now(kafka, "told");
+    let webhook = Webhook::start([]);
+    let features = ["dep_delay", "arr_delay"];
+    let config = monitor(&topic, &webhook, r#"["dep_delay", "arr_delay"]"#);
+    let home = Home::new(kafka, &unique("told"), &config);
+    let psiren = home.start();
+
+    let changes = evaluations_with_changes(&golden("golden-7d-1d.csv"), &features);
+    wait::until("every message", LIMIT, || {
+        webhook.delivered().len() >= changes.len()
+    });
+    psiren.terminate();
+    let again = home.start();
+    again.wait_ready();
+    again.terminate();
+    assert_eq!(webhook.delivered().len(), changes.len());
+}
+
+/// What comes while a message waits joins it; nothing is lost and the windows go on.
+fn a_difficult_receiver_hears_everything_in_the_end(kafka: &Kafka) {
+    let topic = now(kafka, "difficult");
+    let webhook = Webhook::start([Answer::Later(1), Answer::Status(500), Answer::HangUp]);
+    let config = monitor(&topic, &webhook, r#"["temp"]"#);
+    let home = Home::new(kafka, &unique("difficult"), &config);
+    let psiren = home.start();
+    wait::until("a message", LIMIT, || !webhook.delivered().is_empty());
+    assert!(
+        home.rows().len() > 250,
+        "the windows waited for the receiver"
+    );
+    let told = |result| {
+        let labels = [("channel", "oncall"), ("result", result)];
+        psiren.metric("psiren_notifications_total", &labels)
+    };
+    assert_eq!(told("error"), Some(3.0));
+    wait::until("the message to be counted", LIMIT, || {
+        told("ok") >= Some(1.0)
+    });
+    psiren.terminate();
+}
+
+fn now(kafka: &Kafka, name: &str) -> Topic {
+    let topic = Topic::create(kafka, name, 1);
+    let records: Vec<Record> = flights().iter().map(|f| f.record()).collect();
+    topic.produce(&records);
+    topic
+}
+
+/// Records as old as their events: windows are written, nobody is called, one message says what is
+/// open.
+fn history_is_summed_up_in_one_message(kafka: &Kafka) {
+    let topic = Topic::create(kafka, "history", 1);
+    let records: Vec<Record> = flights()
+        .iter()
+        .map(|f| f.record().at_ms(f.ts_ms))
+        .collect();
+    topic.produce(&records);
+    let webhook = Webhook::start([]);
+    let config = monitor(&topic, &webhook, r#"["temp", "pressure"]"#);
+    let home = Home::new(kafka, &unique("history"), &config);
+    let psiren = home.start();
+    wait::until("a message", LIMIT, || !webhook.delivered().is_empty());
+    let rows = home.rows();
+    assert!(rows.len() > 500, "{} rows before the message", rows.len());
+    psiren.terminate();
+    let delivered = webhook.delivered();
+    assert_eq!(delivered.len(), 1, "{delivered:#?}");
+}
+
+/// The window ends at which a feature opens or ends, by the default rules, over the golden figures
+/// that close by watermark.
+fn evaluations_with_changes(golden: &[Golden], features: &[&str]) -> Vec<i64> {
+    let first = golden.iter().map(|g| g.window_end_ms).min().unwrap_or(0);
+    let full = first + 6 * DAY_MS;
+    let last = golden.iter().map(|g| g.window_end_ms).max().unwrap_or(0);
+    let mut changed = std::collections::BTreeSet::new();
+    for feature in features {
+        let mut open = false;
+        for g in golden.iter().filter(|g| g.feature == *feature) {
+            let judged = g.window_end_ms >= full && g.window_end_ms < last;
+            let Some(psi) = g.psi.filter(|_| judged && g.events >= MIN_EVENTS) else {
+                continue;
+            };
+            if !open && psi > LIKELY || open && psi <= RESOLVE {
+                open = !open;
+                changed.insert(g.window_end_ms);
+            }
+        }
+    }
+    changed.into_iter().collect()
+}
