@@ -40,3 +40,15 @@ fn every_command_has_a_description() {
     }
     check(&Cli::command());
 }
+
+/// `psiren man | head -1` is no failure.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for args in [&["man"][..], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut psiren = std::process::Command::new(env!("CARGO_BIN_EXE_psiren"));
+        let status = psiren.args(args).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+}
