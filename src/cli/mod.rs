@@ -14,6 +14,7 @@ pub mod trigger;
 pub mod validate;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -107,6 +108,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// Whether two names lead to one file that exists.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// Runs `future` on a runtime of its own, which is left behind: a thread that hangs in a Kafka
 /// client must not keep the process.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -119,7 +125,7 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
 }
 
 /// The configuration in `path`, under the environment and nothing else.
-fn load_config(path: &std::path::Path) -> anyhow::Result<Config> {
+fn load_config(path: &Path) -> anyhow::Result<Config> {
     let overrides = Overrides::from(Environment::from_process()?);
     Ok(Config::load(path, &overrides)?)
 }

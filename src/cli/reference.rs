@@ -12,6 +12,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::is_same_file;
 use crate::config::{Config, EdgeRule, FeatureConfig, MonitorConfig};
 use crate::drift::{Closed, FeatureKind};
 use crate::reference::{self, LoadOptions, Profile, ReferenceError};
@@ -226,10 +227,6 @@ fn choose_monitor<'a>(
             )
         }),
     }
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The monitor's options, or the defaults, with the flags on top.

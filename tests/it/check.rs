@@ -483,6 +483,23 @@ fn what_does_not_fit_is_refused_with_words() {
 }
 
 #[test]
+fn what_is_read_is_not_written_over() {
+    let fixture = Fixture::new();
+    let input = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let reference = fixture.file("reference.parquet", std::fs::read(REFERENCE).unwrap());
+    for output in [&input, &reference] {
+        let args = ["--reference", &reference, &input, "--output", output];
+        let error = check(&parse(&args).unwrap()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("both read and written"));
+    }
+    assert_eq!(
+        std::fs::read_to_string(input).unwrap(),
+        "{\"dep_delay\":1}\n"
+    );
+}
+
+#[test]
 fn a_profile_is_taken_with_the_buckets_it_was_built_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profile.json");

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::settings::Settings;
 use super::{CheckArgs, CheckError, Checked, OutputFormat, csv, json, openmetrics, table};
+use crate::cli::is_same_file;
 use crate::monitor::Monitor;
 
 /// Refuses what cannot be written in this format, before anything is read.
@@ -19,6 +20,15 @@ pub(super) fn possible(
         return usage(
             "--counts goes with --format csv; --format json always has counts".to_owned(),
         );
+    }
+    let read = [&settings.input, &settings.monitor.reference];
+    if let Some(output) = &args.output
+        && read.iter().any(|file| is_same_file(file, output))
+    {
+        return usage(format!(
+            "{} is both read and written; give --output another name",
+            output.display()
+        ));
     }
     match args.format {
         OutputFormat::Value if features.len() != 1 => usage(format!(
