@@ -267,6 +267,23 @@ fn features_are_chosen_and_ordered() {
 }
 
 #[test]
+fn a_feature_is_chosen_by_its_name_once() {
+    let twice = ["--reference", REFERENCE, PARQUET, "--features", "temp,temp"];
+    assert_refused(&twice, 2, &["\"temp\" twice"]);
+    let fixture = Fixture::new();
+    let row = json!({ "price [USD]": 1.5, "price U": 2.5 });
+    let rows = fixture.file("rows.ndjson", format!("{row}\n"));
+    let built = psiren::reference::build(&[REFERENCE.into()], &Default::default());
+    let profile = built.unwrap().to_json();
+    let profile = profile.replace("\"temp\"", "\"price [USD]\"");
+    let profile = profile.replace("\"dewp\"", "\"price U\"");
+    let profile = fixture.file("profile.json", profile);
+    let args = ["--reference", &profile, &rows, "--features", "price [USD]"];
+    let features = document(&args)["windows"][0]["features"].clone();
+    assert_eq!(features.as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn fail_on_looks_at_full_windows_with_enough_values() {
     let args = ["--reference", REFERENCE, PARQUET, "--format", "csv"];
     let fails = |more: &[&str]| run(&[&args[..], more].concat()).unwrap().1;

@@ -49,7 +49,7 @@ pub(super) fn resolve(args: &CheckArgs) -> Result<Settings, CheckError> {
     }
     event_time(args, &mut monitor)?;
     let windows = windows(args, &mut monitor)?;
-    choose_features(args, &mut monitor);
+    choose_features(args, &mut monitor)?;
     binning(args, &mut monitor);
     verdict(args, &mut monitor)?;
     Ok(Settings {
@@ -149,7 +149,7 @@ fn windows(args: &CheckArgs, monitor: &mut MonitorConfig) -> Result<bool, CheckE
     Ok(true)
 }
 
-fn choose_features(args: &CheckArgs, monitor: &mut MonitorConfig) {
+fn choose_features(args: &CheckArgs, monitor: &mut MonitorConfig) -> Result<(), CheckError> {
     if !args.include.is_empty() {
         monitor.include.clone_from(&args.include);
     }
@@ -157,7 +157,14 @@ fn choose_features(args: &CheckArgs, monitor: &mut MonitorConfig) {
         monitor.exclude.clone_from(&args.exclude);
     }
     if args.features.is_empty() {
-        return;
+        return Ok(());
+    }
+    let twice = |(i, name): (usize, &String)| args.features[..i].contains(name);
+    if let Some(at) = args.features.iter().enumerate().position(twice) {
+        let name = &args.features[at];
+        return Err(usage(format!(
+            "--features names {name:?} twice; name it once"
+        )));
     }
     let configured = std::mem::take(&mut monitor.features);
     let feature = |name: &String| {
@@ -166,9 +173,11 @@ fn choose_features(args: &CheckArgs, monitor: &mut MonitorConfig) {
     };
     monitor.features = args.features.iter().map(feature).collect();
     let columns = monitor.features.iter();
-    let columns = columns.map(|f| f.column.clone().unwrap_or_else(|| f.name.clone()));
+    // A name is no glob: `price [USD]` must not choose `price U` as well.
+    let columns = columns.map(|f| globset::escape(f.column.as_deref().unwrap_or(&f.name)));
     monitor.include = columns.collect();
     monitor.exclude.clear();
+    Ok(())
 }
 
 fn named(name: &str) -> FeatureConfig {
