@@ -500,6 +500,25 @@ fn what_does_not_fit_is_refused_with_words() {
 }
 
 #[test]
+fn a_window_of_ones_own_keeps_the_offset_of_the_configuration() {
+    let fixture = Fixture::new();
+    let reference = std::fs::canonicalize(REFERENCE).unwrap();
+    let config = fixture.file(
+        "one.toml",
+        format!(
+            "[kafka]\nbootstrap_servers = \"localhost:9092\"\n[monitor.a]\ntopic = \"t\"\n\
+             timestamp = {{ field = \"ts\" }}\nreference = {reference:?}\n\
+             window = {{ size = \"7d\", slide = \"1d\", offset = \"5h\" }}\n"
+        ),
+    );
+    let args = ["--config", &config, PARQUET, "--window", "14d"];
+    let end = document(&args)["windows"][0]["end"].clone();
+    assert!(end.as_str().unwrap().ends_with("T05:00:00Z"), "{end}");
+    let end = document(&[&args[..], &["--offset", "6h"]].concat())["windows"][0]["end"].clone();
+    assert!(end.as_str().unwrap().ends_with("T06:00:00Z"), "{end}");
+}
+
+#[test]
 fn what_is_read_is_not_written_over() {
     let fixture = Fixture::new();
     let input = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");

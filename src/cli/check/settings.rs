@@ -132,7 +132,7 @@ fn windows(args: &CheckArgs, monitor: &mut MonitorConfig) -> Result<bool, CheckE
         }
         monitor.window = WindowSpec { size_ms, slide_ms };
         monitor.panes.width_ms = slide_ms;
-        monitor.panes.offset_ms = args.offset.unwrap_or(0);
+        monitor.panes.offset_ms = args.offset.unwrap_or(monitor.panes.offset_ms);
         if !timed {
             return Err(usage(
                 "--window needs --timestamp FIELD: rows of a file have no time but in a field",
