@@ -519,6 +519,18 @@ fn a_window_of_ones_own_keeps_the_offset_of_the_configuration() {
 }
 
 #[test]
+fn an_output_that_cannot_be_written_is_told_once() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let args = ["--reference", REFERENCE, &rows, "--output", "/nowhere/x"];
+    let error = check(&parse(&args).unwrap()).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let text = format!("{:#}", anyhow::Error::from(error));
+    assert!(text.starts_with("cannot write /nowhere/x: "), "{text}");
+    assert_eq!(text.matches("os error").count(), 1, "{text}");
+}
+
+#[test]
 fn what_is_read_is_not_written_over() {
     let fixture = Fixture::new();
     let input = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");

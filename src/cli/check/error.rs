@@ -21,7 +21,7 @@ pub enum CheckError {
     NothingCounted { name: String, tally: String },
     #[error("feature {feature:?} has no PSI: the window holds no values of it")]
     NoValue { feature: String },
-    #[error("cannot write {name}: {source}")]
+    #[error("cannot write {name}")]
     Output {
         name: String,
         source: std::io::Error,
