@@ -171,7 +171,8 @@ fn mask(line: &str) -> (String, Option<usize>) {
         .or_else(|| secret_without_equals(line));
     match cut {
         Some(cut) => {
-            let kept = format!("{} ", &line[..cut]);
+            let space = line[cut..].len() - line[cut..].trim_start().len();
+            let kept = &line[..cut + space];
             let column = kept.chars().count();
             (format!("{kept}{MASK}"), Some(column))
         }
@@ -264,6 +265,16 @@ mod tests {
     fn the_name_of_a_secret_file_is_shown() {
         let line = "password_file = \"/run/secrets/kafka\"";
         assert_eq!(mask(line), (line.to_owned(), None));
+    }
+
+    #[rstest]
+    #[case("token=\"abc\"\n", 7)]
+    #[case("token =  \"abc\"\n", 10)]
+    fn a_caret_stands_below_the_mask(#[case] text: &str, #[case] column: usize) {
+        let at = text.find('"').unwrap();
+        let place = Place::of(text, &(at..at + 5));
+        assert_eq!((place.column, place.width), (column, 5));
+        assert_eq!(place.text.find(MASK), Some(at));
     }
 
     #[test]
