@@ -531,6 +531,23 @@ fn an_output_that_cannot_be_written_is_told_once() {
 }
 
 #[test]
+fn a_feature_of_the_wrong_type_is_told_from_one_that_is_not_there() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":\"nil\"}\n");
+    let output = assert_cmd::Command::cargo_bin("psiren")
+        .unwrap()
+        .args(["check", "--reference", REFERENCE, &rows])
+        .args(["--features", "dep_delay,temp"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("\"dep_delay\" has no value in any line; found others, expected numbers")
+    );
+    assert!(told.contains("\"temp\" has no value in any line; is \"temp\" where it is?"));
+}
+
+#[test]
 fn what_is_read_is_not_written_over() {
     let fixture = Fixture::new();
     let input = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");

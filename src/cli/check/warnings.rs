@@ -5,6 +5,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::engine::{Checked, Tally};
+use crate::drift::{Binning, DriftReport, FeatureReport};
 use crate::event::Rejected;
 use crate::monitor::Monitor;
 
@@ -33,17 +34,29 @@ pub(super) fn tell(monitor: &Monitor, checked: &Checked, row_word: &str) {
         );
     }
     for (i, feature) in monitor.definition.features.iter().enumerate() {
-        let any = |report: &crate::drift::DriftReport| report.features[i].values > 0;
-        if !checked.reports.is_empty() && !checked.reports.iter().any(any) {
-            let path = monitor.schema.features[i].path.join(".");
-            let name = feature.name();
-            say(
-                "warning",
-                &format!(
-                    "feature {name:?} has no value in any {row_word}; is {path:?} where it is?"
-                ),
-            );
+        let of = |report: &DriftReport| report.features[i].clone();
+        let figures: Vec<FeatureReport> = checked.reports.iter().map(of).collect();
+        if figures.is_empty() || figures.iter().any(|figure| figure.values > 0) {
+            continue;
         }
+        let name = feature.name();
+        let hint = if figures.iter().any(|figure| figure.invalid > 0) {
+            match feature.reference.binning {
+                Binning::Numeric { .. } => "found others, expected numbers".to_owned(),
+                Binning::Categorical { .. } => {
+                    "found others, expected text, booleans or whole numbers".to_owned()
+                }
+            }
+        } else {
+            format!(
+                "is {:?} where it is?",
+                monitor.schema.features[i].path.join(".")
+            )
+        };
+        say(
+            "warning",
+            &format!("feature {name:?} has no value in any {row_word}; {hint}"),
+        );
     }
 }
 
