@@ -142,9 +142,10 @@ impl Closing {
         open.max(self.ring.last())
     }
 
-    /// Closes the next window if every partition has sealed its panes before its end.
+    /// Closes the next window if every partition has sealed its panes before its end. As long as it
+    /// is not known which partitions there are, none of them can have.
     pub(crate) fn watermark(&mut self) -> Option<Closed> {
-        let end = self.next_end()?;
+        let end = self.next_end().filter(|_| self.knows_partitions())?;
         let all_sealed = |r: &Option<Reached>| r.as_ref().is_some_and(|r| r.has_sealed(end));
         if !self.partitions.values().all(all_sealed) {
             return None;
