@@ -9,10 +9,10 @@ use crate::drift::{
     Binning, Definition, FeatureDefinition, Layout, MissingRule, Smoothing, Thresholds,
 };
 use crate::event::{EventSchema, FeatureField};
-use crate::reference::parquet::hex;
 use crate::reference::{self, LoadOptions, Profile, ReferenceError};
 use crate::state::CountsIdentity;
 use crate::state::identity::FeatureIdentity;
+use crate::text::hex;
 
 /// A monitor ready to count. `schema.features`, `definition.features`, `identity.features` and
 /// `layout` have the same order: the configuration's features, then the reference's columns.

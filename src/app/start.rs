@@ -13,6 +13,7 @@ use crate::source::control::{Control, LogSpan};
 use crate::state::{Splice, UnitKey, UnitState};
 
 use super::clock::now_ms;
+use super::unit::splice_of;
 
 /// What became of a partition.
 pub(crate) enum Begun {
@@ -147,7 +148,7 @@ fn verify(
     };
     let found = match splice.offset < span.start {
         true => None,
-        false => control.read(id, splice.offset)?,
+        false => control.read(id, splice.offset, splice_of)?,
     };
     Ok(match found {
         Some(Splice { offset, .. }) if offset != splice.offset => not_verifiable(id),

@@ -112,11 +112,7 @@ impl Unit {
         self.outcomes[outcome as usize] += 1;
         counter.tally.outcome(outcome);
         self.next_offset = record.offset + 1;
-        self.splice = Some(Splice {
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            hash: record.hash(),
-        });
+        self.splice = Some(splice_of(record));
         self.dirty = true;
         pane
     }
@@ -178,6 +174,15 @@ impl Unit {
             record_ms,
             seen,
         }));
+    }
+}
+
+/// What is remembered of a record, to recognise its log again.
+pub(crate) fn splice_of(record: &Record<'_>) -> Splice {
+    Splice {
+        offset: record.offset,
+        timestamp_ms: record.timestamp_ms,
+        hash: record.hash(),
     }
 }
 

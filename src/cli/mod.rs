@@ -7,9 +7,11 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod health;
+mod overrides;
 pub mod produce;
 pub mod reference;
 pub mod run;
+mod terminal;
 pub mod trigger;
 pub mod validate;
 

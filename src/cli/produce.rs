@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::{KafkaConfig, TimestampField};
+use crate::config::{KafkaConfig, TimestampField, field_path};
 use crate::event::TimeReader;
 use crate::source::file::RowFile;
 use crate::source::producer::{Producer, Row};
@@ -154,7 +154,7 @@ struct Read {
 
 impl Fields {
     fn of(args: &ProduceArgs) -> Result<Self> {
-        let path = |text: &String| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let path = |text: &String| field_path(text);
         let timestamp = args.timestamp.as_ref().map(path).map(|path| {
             let field = TimestampField {
                 path: path.clone(),

@@ -7,8 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::overrides::OverrideArgs;
 use crate::app::{self, App, Options};
-use crate::config::{Config, Environment, Overrides};
+use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, Args)]
@@ -16,15 +17,8 @@ pub struct RunArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Where to listen for HTTP, in the place of `http.listen`
-    #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
-    /// In the place of `kafka.bootstrap_servers`
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub bootstrap_servers: Option<String>,
-    /// In the place of `state.dir`
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
     /// Set the stored state aside under a dated name and begin anew
     #[arg(long)]
     pub reset_state: bool,
@@ -37,7 +31,7 @@ pub struct RunArgs {
 /// Everything that keeps the program from starting, and a part of it that ended by itself.
 pub fn run(args: RunArgs) -> Result<ExitCode> {
     telemetry::init(args.log_format, "info");
-    let config = load(&args)?;
+    let config = args.overrides.load(&args.config)?;
     super::block_on(watch(config, args))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -48,18 +42,9 @@ async fn watch(config: Config, args: RunArgs) -> Result<()> {
     let options = Options {
         reset_state: args.reset_state,
         reread: Some(Box::new(move || {
-            load(&args).map_err(|error| format!("{error:#}"))
+            let reread = args.overrides.load(&args.config);
+            reread.map_err(|error| format!("{error:#}"))
         })),
     };
     App::build(config, options).await?.run(shutdown).await
-}
-
-fn load(args: &RunArgs) -> Result<Config> {
-    let overrides = Overrides {
-        bootstrap_servers: args.bootstrap_servers.clone(),
-        listen: args.listen.clone(),
-        state_dir: args.state_dir.clone(),
-        ..Overrides::from(Environment::from_process()?)
-    };
-    Ok(Config::load(&args.config, &overrides)?)
 }

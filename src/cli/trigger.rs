@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::client::{Target, Token};
+use super::terminal::{TITLE, printable, psi, severity, style};
+use crate::drift::DriftStatus;
 
 #[derive(Debug, Args)]
 pub struct TriggerArgs {
@@ -72,18 +73,8 @@ struct Window {
 struct Feature {
     feature: String,
     psi: Option<f64>,
-    status: Status,
+    status: DriftStatus,
     reason: String,
-}
-
-/// In the order of severity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    InsufficientData,
-    NoDrift,
-    PossibleDrift,
-    LikelyDrift,
 }
 
 /// 0 when checked, 3 when `--fail-on` is reached.
@@ -116,8 +107,8 @@ pub fn run(args: TriggerArgs) -> Result<ExitCode> {
 impl Found {
     fn reaches(&self, level: Level) -> bool {
         let least = match level {
-            Level::Possible => Status::PossibleDrift,
-            Level::Likely => Status::LikelyDrift,
+            Level::Possible => DriftStatus::PossibleDrift,
+            Level::Likely => DriftStatus::LikelyDrift,
         };
         let evaluations = self
             .monitors
@@ -127,27 +118,6 @@ impl Found {
             .filter(|evaluation| evaluation.coverage >= 1.0)
             .flat_map(|evaluation| &evaluation.features)
             .any(|feature| feature.status >= least)
-    }
-}
-
-impl Status {
-    fn words(self) -> &'static str {
-        match self {
-            Self::InsufficientData => "insufficient data",
-            Self::NoDrift => "no drift",
-            Self::PossibleDrift => "possible drift",
-            Self::LikelyDrift => "likely drift",
-        }
-    }
-
-    fn style(self) -> Style {
-        let colour = match self {
-            Self::InsufficientData => return Style::new().dimmed(),
-            Self::NoDrift => AnsiColor::Green,
-            Self::PossibleDrift => AnsiColor::Yellow,
-            Self::LikelyDrift => AnsiColor::Red,
-        };
-        colour.on_default()
     }
 }
 
@@ -171,19 +141,15 @@ fn show(monitor: &Monitor) {
 
 /// One window, the worst feature first.
 fn table(monitor: &str, what: &str, evaluation: &Evaluation) {
-    let bold = Style::new().bold();
     let start = evaluation.window.start.as_deref().unwrap_or("…");
     let end = evaluation.window.end.as_deref().unwrap_or("…");
     anstream::println!(
-        "{bold}{monitor} · {what}{bold:#} · {start} to {end} · {} events{}",
+        "{TITLE}{monitor} · {what}{TITLE:#} · {start} to {end} · {} events{}",
         evaluation.events,
         filling(evaluation.coverage),
     );
     let mut features: Vec<&Feature> = evaluation.features.iter().collect();
-    features.sort_by(|a, b| {
-        let by_psi = || b.psi.unwrap_or(-1.0).total_cmp(&a.psi.unwrap_or(-1.0));
-        b.status.cmp(&a.status).then_with(by_psi)
-    });
+    features.sort_by(|a, b| severity((b.status, b.psi), (a.status, a.psi)));
     let names: Vec<String> = features.iter().map(|f| printable(&f.feature)).collect();
     let width = names
         .iter()
@@ -191,10 +157,8 @@ fn table(monitor: &str, what: &str, evaluation: &Evaluation) {
         .max()
         .unwrap_or(0);
     for (name, feature) in names.iter().zip(features) {
-        let style = feature.status.style();
-        let psi = feature
-            .psi
-            .map_or_else(|| "–".to_owned(), |psi| format!("{psi:.4}"));
+        let style = style(feature.status);
+        let psi = psi(feature.psi);
         anstream::println!(
             "  {name:width$}  {style}{:17}{style:#}  {psi:>8}  {}",
             feature.status.words(),
@@ -208,13 +172,6 @@ fn filling(coverage: f64) -> String {
         true => format!(" · filling, {:.0} % covered", 100.0 * coverage),
         false => String::new(),
     }
-}
-
-/// Names come from topics and files; control characters would move the terminal's cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]
@@ -243,10 +200,5 @@ mod tests {
     #[test]
     fn a_window_that_is_filling_reaches_nothing() {
         assert!(!found("likely_drift", 0.99).reaches(Level::Possible));
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
     }
 }

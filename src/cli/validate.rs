@@ -20,7 +20,9 @@ use anyhow::Result;
 use clap::Args;
 
 use self::checklist::{Blame, Checklist};
-use crate::config::{Config, ConfigError, Environment, Overrides};
+use super::overrides::OverrideArgs;
+use crate::config::Config;
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
@@ -35,15 +37,8 @@ pub struct ValidateArgs {
     /// error
     #[arg(long)]
     pub show: bool,
-    /// Where to listen for HTTP, in the place of `http.listen`
-    #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
-    /// In the place of `kafka.bootstrap_servers`
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub bootstrap_servers: Option<String>,
-    /// In the place of `state.dir`
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
 }
 
 /// Goes through the checklist. What is wrong is printed and told by the exit code: 78 for the
@@ -53,7 +48,7 @@ pub struct ValidateArgs {
 /// When the output cannot be written.
 pub fn run(args: ValidateArgs) -> Result<ExitCode> {
     let mut list = Checklist::new(args.show);
-    match load(&args) {
+    match args.overrides.load(&args.config) {
         Ok(config) => check(&config, &args, &mut list)?,
         Err(error) => list.failed(Blame::Configuration, "configuration", [error.to_string()])?,
     }
@@ -64,7 +59,7 @@ fn check(config: &Config, args: &ValidateArgs, list: &mut Checklist) -> Result<(
     if args.show {
         list.print_aside(&config.to_toml())?;
     }
-    let count = words::counted(config.monitors.len() as u64, "monitor");
+    let count = counted(config.monitors.len() as u64, "monitor");
     let title = format!("configuration {}: {count}", args.config.display());
     list.ok(title, [])?;
     let monitors = files::monitors(config, list)?;
@@ -77,14 +72,4 @@ fn check(config: &Config, args: &ValidateArgs, list: &mut Checklist) -> Result<(
         broker::check(config, &monitors, list)?;
     }
     Ok(())
-}
-
-fn load(args: &ValidateArgs) -> Result<Config, ConfigError> {
-    let overrides = Overrides {
-        bootstrap_servers: args.bootstrap_servers.clone(),
-        listen: args.listen.clone(),
-        state_dir: args.state_dir.clone(),
-        ..Overrides::from(Environment::from_process()?)
-    };
-    Config::load(&args.config, &overrides)
 }

@@ -10,6 +10,7 @@ use super::{
     OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
 };
 use crate::drift::{Closed, DriftStatus, FeatureKind, MissingRule, Smoothing};
+use crate::text::rfc3339;
 
 /// One key with its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -310,7 +311,6 @@ fn start(start: StartPosition) -> String {
         StartPosition::Latest => "latest".to_owned(),
         StartPosition::Window => "window".to_owned(),
         StartPosition::Ago { ms } => durations::show(ms),
-        StartPosition::At { ms } => jiff::Timestamp::from_millisecond(ms)
-            .map_or_else(|_| ms.to_string(), |time| time.to_string()),
+        StartPosition::At { ms } => rfc3339(ms).unwrap_or_else(|| ms.to_string()),
     }
 }

@@ -55,6 +55,12 @@ impl From<Environment> for Overrides {
     }
 }
 
+/// The keys that lead to a field of an event: `payload.items.0` has three.
+#[must_use]
+pub fn field_path(text: &str) -> Vec<String> {
+    text.split('.').map(str::to_owned).collect()
+}
+
 impl Config {
     /// The configuration in the file `path`.
     ///

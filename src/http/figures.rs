@@ -1,7 +1,6 @@
 //! The figures of an evaluation as JSON: RFC 3339 times, `null` where there is no value, verdicts
 //! in words.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +8,7 @@ use crate::drift::{
     Definition, DriftReport, DriftStatus, FeatureDefinition, FeatureKind, FeatureReport,
     MissingRule, OpenIncident, Reason, WindowBounds,
 };
+use crate::text::rfc3339;
 
 /// Event time, UTC: start included, end not.
 #[derive(Serialize, ToSchema)]
@@ -93,8 +93,8 @@ pub(super) struct Incident {
 impl Window {
     pub(super) fn of(bounds: WindowBounds) -> Self {
         Self {
-            start: time(bounds.start_ms),
-            end: time(bounds.end_ms),
+            start: rfc3339(bounds.start_ms),
+            end: rfc3339(bounds.end_ms),
         }
     }
 
@@ -161,7 +161,7 @@ impl Evaluation {
             status_text: status.words(),
             reference: report.reference.clone(),
             definition: report.definition.clone(),
-            evaluated_at: report.evaluated_at_ms.and_then(time),
+            evaluated_at: report.evaluated_at_ms.and_then(rfc3339),
             features: report
                 .features
                 .iter()
@@ -185,7 +185,7 @@ impl Incident {
             feature: incident.feature.clone(),
             reason: incident.reason.as_str(),
             text,
-            since: time(incident.since_ms),
+            since: rfc3339(incident.since_ms),
             value: incident.value,
         }
     }
@@ -195,11 +195,6 @@ impl Incident {
 pub(super) fn worst(report: &DriftReport) -> DriftStatus {
     let statuses = report.features.iter().map(|feature| feature.status);
     statuses.max().unwrap_or(DriftStatus::InsufficientData)
-}
-
-/// RFC 3339, UTC; `None` for what is no instant.
-pub(super) fn time(ms: i64) -> Option<String> {
-    Some(Timestamp::from_millisecond(ms).ok()?.to_string())
 }
 
 /// A figure for people: four decimals at most.

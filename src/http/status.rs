@@ -9,9 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Site;
-use super::figures::{Evaluation, FeatureFigures, Incident, Window, time, worst};
+use super::figures::{Evaluation, FeatureFigures, Incident, Window, worst};
 use super::state::{MonitorHandle, MonitorView};
 use crate::drift::{DriftReport, DriftStatus};
+use crate::text::rfc3339;
 
 /// Where the program stands.
 #[derive(Serialize, ToSchema)]
@@ -77,7 +78,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: reasons.is_empty(),
             reasons,
-            now: time(now.as_millisecond()),
+            now: rfc3339(now.as_millisecond()),
             monitors: monitors.map(|m| MonitorStatus::of(m, now)).collect(),
         }
     }
@@ -102,9 +103,9 @@ impl MonitorStatus {
             filling: last.is_some_and(DriftReport::is_filling),
             closed_by: last.map(|report| report.closed_by.as_str()),
             events: last.map(|report| report.events),
-            evaluated_at: view.evaluated_at_ms.and_then(time),
+            evaluated_at: view.evaluated_at_ms.and_then(rfc3339),
             evaluation_age_seconds: view.evaluated_at_ms.map(|at| age_ms(at) as f64 / 1000.0),
-            last_counted_at: view.last_counted_at_ms.and_then(time),
+            last_counted_at: view.last_counted_at_ms.and_then(rfc3339),
             incidents: view.incidents.iter().map(Incident::of).collect(),
             features: features(monitor, &view),
             live: view

@@ -14,6 +14,7 @@ use super::profile::{
 use super::time;
 use crate::config::{BinningConfig, EdgeRule, FeatureConfig};
 use crate::drift::FeatureKind;
+use crate::text::rfc3339;
 
 pub(super) fn from_parquet(
     paths: &[PathBuf],
@@ -314,12 +315,11 @@ fn event_time(
             span = Some(span.map_or((from, to), |(a, b)| (a.min(from), b.max(to))));
         }
     }
-    let text = |ms| jiff::Timestamp::from_millisecond(ms).map(|t| t.to_string());
     Ok(span.and_then(|(from, to)| {
         Some(EventTimeSpan {
             column: name.to_owned(),
-            from: text(from).ok()?,
-            to: text(to).ok()?,
+            from: rfc3339(from)?,
+            to: rfc3339(to)?,
         })
     }))
 }

@@ -26,6 +26,7 @@ use parquet::basic::Compression;
 use sha2::{Digest, Sha256};
 
 use super::error::ReferenceError;
+use crate::text::hex;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -268,12 +269,6 @@ impl ParquetFile {
             hash.update(&buffer[..n]);
         }
     }
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 thread_local! {

@@ -7,13 +7,12 @@ use anyhow::{Context, Result, bail};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 
-use super::TopicPartition;
 use super::client::consumer_config;
 use super::kafka::record;
+use super::{Record, TopicPartition};
 use crate::config::KafkaConfig;
-use crate::state::Splice;
 
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -87,11 +86,17 @@ impl Control {
         })
     }
 
-    /// The first record at or after `offset`; `None` when the log ends before it.
+    /// What `look` sees in the first record at or after `offset`; `None` when the log ends before
+    /// it.
     ///
     /// # Errors
     /// When the record cannot be read within a few seconds.
-    pub fn read(&self, partition: &TopicPartition, offset: i64) -> Result<Option<Splice>> {
+    pub fn read<T>(
+        &self,
+        partition: &TopicPartition,
+        offset: i64,
+        look: impl FnOnce(&Record<'_>) -> T,
+    ) -> Result<Option<T>> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(
             &partition.topic,
@@ -99,21 +104,18 @@ impl Control {
             Offset::Offset(offset),
         )?;
         self.consumer.assign(&list)?;
-        let found = self.poll_one(partition);
+        let found = self.poll_one(partition, look);
         self.consumer.assign(&TopicPartitionList::new())?;
         found
     }
 
-    fn poll_one(&self, partition: &TopicPartition) -> Result<Option<Splice>> {
+    fn poll_one<T>(
+        &self,
+        partition: &TopicPartition,
+        look: impl FnOnce(&Record<'_>) -> T,
+    ) -> Result<Option<T>> {
         match self.consumer.poll(ANSWER) {
-            Some(Ok(message)) => {
-                let record = record(&message);
-                Ok(Some(Splice {
-                    offset: message.offset(),
-                    timestamp_ms: record.timestamp_ms,
-                    hash: record.hash(),
-                }))
-            }
+            Some(Ok(message)) => Ok(Some(look(&record(&message)))),
             Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
             Some(Err(error)) => Err(error).with_context(|| format!("reading {partition}")),
             None => bail!(

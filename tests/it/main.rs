@@ -1,5 +1,6 @@
 //! Everything that needs no broker.
 
+mod architecture;
 mod check;
 mod client;
 mod config;

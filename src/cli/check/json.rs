@@ -9,7 +9,7 @@ use super::csv::production_counts;
 use super::settings::Settings;
 use crate::drift::{DriftReport, FeatureDefinition, FeatureReport, Smoothing};
 use crate::monitor::Monitor;
-use crate::sink::csv::row::time;
+use crate::text::rfc3339;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -104,12 +104,11 @@ pub(super) fn render(
 }
 
 fn window<'a>(monitor: &Monitor, report: &'a DriftReport) -> Window<'a> {
-    let bound = |ms| Some(time(ms)).filter(|text| !text.is_empty());
     let smoothing = monitor.definition.smoothing;
     let features = report.features.iter().zip(&monitor.definition.features);
     Window {
-        start: bound(report.window.start_ms),
-        end: bound(report.window.end_ms),
+        start: rfc3339(report.window.start_ms),
+        end: rfc3339(report.window.end_ms),
         coverage: report.coverage,
         closed_by: report.closed_by.as_str(),
         events: report.events,

@@ -8,7 +8,7 @@ use super::args::SmoothingArg;
 use super::{CheckArgs, CheckError};
 use crate::config::{
     Config, EdgeRule, Environment, FeatureConfig, MonitorConfig, Overrides, TimestampField,
-    defaults, durations,
+    defaults, durations, field_path,
 };
 use crate::drift::{Smoothing, WindowSpec};
 
@@ -107,7 +107,7 @@ fn event_time(args: &CheckArgs, monitor: &mut MonitorConfig) -> Result<(), Check
         )));
     }
     monitor.timestamp = Some(TimestampField {
-        path: field.split('.').map(str::to_owned).collect(),
+        path: field_path(field),
         unit: args.unit.map(Into::into),
         timezone: args.timezone.clone(),
     });

@@ -1,16 +1,18 @@
 //! The last window as a table for people, the worst feature first, and what the other windows held.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 use super::Checked;
 use super::settings::Settings;
+use crate::cli::terminal::{QUIET, TITLE, printable, psi, severity, style};
 use crate::config::durations;
 use crate::drift::{DriftReport, DriftStatus, FeatureReport};
 use crate::monitor::Monitor;
-use crate::sink::csv::row::time;
+use crate::text::rfc3339;
 
 pub(super) fn render(
     settings: &Settings,
@@ -35,7 +37,7 @@ fn write(
     write_head(out, settings, last)?;
     let several = checked.reports.len() > 1;
     let mut features: Vec<(usize, &FeatureReport)> = last.features.iter().enumerate().collect();
-    features.sort_by(|(_, a), (_, b)| severity(b).total_cmp(&severity(a)));
+    features.sort_by(|(_, a), (_, b)| by_severity(b, a));
     let mut rows = vec![header(several)];
     rows.extend(features.into_iter().map(|(i, feature)| {
         let mut row = row(feature);
@@ -48,25 +50,15 @@ fn write(
     write_foot(out, settings, monitor, checked)
 }
 
-/// By status, then by PSI.
-fn severity(feature: &FeatureReport) -> f64 {
-    let psi = feature.psi.unwrap_or(-1.0);
-    let rank = match feature.status {
-        DriftStatus::InsufficientData => 0.0,
-        DriftStatus::NoDrift => 1.0,
-        DriftStatus::PossibleDrift => 2.0,
-        DriftStatus::LikelyDrift => 3.0,
-    };
-    // psi / (1 + psi) orders as psi does and stays below 1.
-    rank + psi / (1.0 + psi.abs())
+fn by_severity(a: &FeatureReport, b: &FeatureReport) -> Ordering {
+    severity((a.status, a.psi), (b.status, b.psi))
 }
 
 fn write_head(out: &mut String, settings: &Settings, last: &DriftReport) -> std::fmt::Result {
-    let bold = Style::new().bold();
     let (start, end) = (time(last.window.start_ms), time(last.window.end_ms));
     let events = last.events;
     let name = &settings.monitor.name;
-    write!(out, "{bold}{name}{bold:#}  ")?;
+    write!(out, "{TITLE}{name}{TITLE:#}  ")?;
     match (settings.windows, start.is_empty()) {
         (true, _) => write!(out, "window {start} – {end}")?,
         (false, false) => write!(out, "whole input, {start} – {end}")?,
@@ -78,6 +70,11 @@ fn write_head(out: &mut String, settings: &Settings, last: &DriftReport) -> std:
     }
     out.push_str("\n\n");
     Ok(())
+}
+
+/// Empty for an end of an unbounded window.
+fn time(ms: i64) -> String {
+    rfc3339(ms).unwrap_or_default()
 }
 
 /// One cell: its text and its style.
@@ -92,15 +89,14 @@ fn header(several: bool) -> Vec<Styled> {
     if several {
         names.extend(["likely in", "worst", "worst window ends"]);
     }
-    let dim = Style::new().dimmed();
-    names.into_iter().map(|n| (n.to_owned(), dim)).collect()
+    names.into_iter().map(|n| (n.to_owned(), QUIET)).collect()
 }
 
 fn row(feature: &FeatureReport) -> Vec<Styled> {
     vec![
         plain(printable(&feature.feature)),
-        (feature.status.words().to_owned(), colour(feature.status)),
-        (psi(feature.psi), colour(feature.status)),
+        (feature.status.words().to_owned(), style(feature.status)),
+        (psi(feature.psi), style(feature.status)),
         plain(feature.values.to_string()),
         plain(share(feature.missing, feature.records())),
         plain(share(feature.invalid, feature.records())),
@@ -120,48 +116,21 @@ fn history(checked: &Checked, i: usize) -> Vec<Styled> {
         .iter()
         .filter(|(_, f)| f.status == DriftStatus::LikelyDrift);
     let count = format!("{} of {}", likely.count(), judged.len());
-    let worst = judged
-        .iter()
-        .max_by(|(_, a), (_, b)| severity(a).total_cmp(&severity(b)));
+    let worst = judged.iter().max_by(|(_, a), (_, b)| by_severity(a, b));
     match worst {
         None => vec![plain("–"), plain("–"), plain("–")],
         Some((report, feature)) => vec![
             plain(count),
-            (psi(feature.psi), colour(feature.status)),
+            (psi(feature.psi), style(feature.status)),
             plain(time(report.window.end_ms)),
         ],
     }
-}
-
-fn psi(psi: Option<f64>) -> String {
-    psi.map_or_else(|| "–".to_owned(), |psi| format!("{psi:.4}"))
 }
 
 fn share(part: u64, of: u64) -> String {
     match (part, of) {
         (0, _) => "0".to_owned(),
         _ => format!("{part} ({:.1} %)", part as f64 / of as f64 * 100.0),
-    }
-}
-
-/// A name cannot move the cursor or colour the terminal.
-fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
-fn colour(status: DriftStatus) -> Style {
-    let colour = match status {
-        DriftStatus::InsufficientData => return Style::new().dimmed(),
-        DriftStatus::NoDrift => AnsiColor::Green,
-        DriftStatus::PossibleDrift => AnsiColor::Yellow,
-        DriftStatus::LikelyDrift => AnsiColor::Red,
-    };
-    let style = Style::new().fg_color(Some(colour.into()));
-    match status {
-        DriftStatus::LikelyDrift => style.bold(),
-        _ => style,
     }
 }
 
@@ -196,14 +165,13 @@ fn write_foot(
     monitor: &Monitor,
     checked: &Checked,
 ) -> std::fmt::Result {
-    let dim = Style::new().dimmed();
     let thresholds = settings.monitor.thresholds;
     out.push('\n');
     if checked.reports.len() > 1 {
         let full = checked.reports.iter().filter(|r| !r.is_filling()).count();
         writeln!(
             out,
-            "{dim}{} windows of {} every {}, {full} of them full; --format csv has them all{dim:#}",
+            "{QUIET}{} windows of {} every {}, {full} of them full; --format csv has them all{QUIET:#}",
             checked.reports.len(),
             durations::show(settings.monitor.window.size_ms),
             durations::show(settings.monitor.window.slide_ms),
@@ -211,14 +179,14 @@ fn write_foot(
     }
     writeln!(
         out,
-        "{dim}possible drift from {}, likely above {}{dim:#}",
+        "{QUIET}possible drift from {}, likely above {}{QUIET:#}",
         thresholds.possible, thresholds.likely
     )?;
     let left_out = monitor.left_out.iter().filter(|_| !settings.chosen);
     for (column, reason) in left_out {
         writeln!(
             out,
-            "{dim}{} is left out: {reason}{dim:#}",
+            "{QUIET}{} is left out: {reason}{QUIET:#}",
             printable(column)
         )?;
     }

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::cli::terminal::{QUIET, TITLE};
 use crate::drift::FeatureReference;
 use crate::drift::edges::number_text;
 use crate::reference::profile::BuiltWith;
 use crate::reference::{LeftOut, Profile, ProfileFeature};
+use crate::text::{counted, grouped};
 
-const TITLE: Style = Style::new().bold();
-const QUIET: Style = Style::new().dimmed();
 const BAR: Style = AnsiColor::Cyan.on_default();
 const NOTE: Style = AnsiColor::Yellow.on_default();
 pub(super) const PROBLEM: Style = AnsiColor::Red.on_default().bold();
@@ -42,7 +42,7 @@ pub(super) fn summary(profile: &Profile, output: Option<&Path>) -> String {
     let _ = writeln!(
         out,
         "{place}{} from {} rows",
-        plural(profile.features.len(), "feature"),
+        counted(profile.features.len() as u64, "feature"),
         grouped(profile.rows)
     );
     for feature in &profile.features {
@@ -63,7 +63,7 @@ fn head(out: &mut String, profile: &Profile, path: &Path) {
         out,
         "{TITLE}{}{TITLE:#}  {} · {} rows",
         path.display(),
-        plural(profile.features.len(), "feature"),
+        counted(profile.features.len() as u64, "feature"),
         grouped(profile.rows)
     );
     let _ = writeln!(
@@ -189,23 +189,6 @@ fn bar(share: f64) -> String {
     bar
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn plural(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// Without anything a terminal would act on.
 fn clean(text: &str) -> String {
     let mut out = String::new();
@@ -263,13 +246,5 @@ mod tests {
     fn hostile_names_cannot_drive_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(shortened(&"x".repeat(99)).chars().count(), LABEL_CELLS);
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(
-            [grouped(0), grouped(999), grouped(1_234_567)],
-            ["0", "999", "1,234,567"]
-        );
     }
 }

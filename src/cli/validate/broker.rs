@@ -9,12 +9,12 @@ use anyhow::Result;
 use super::checklist::{Blame, Checklist};
 use super::outlook;
 use super::sample::Sample;
-use super::words::{counted, grouped};
 use crate::app::now_ms;
 use crate::config::Config;
 use crate::monitor::Monitor;
 use crate::source::control::LogSpan;
 use crate::source::probe::{Piece, Probe, ProbeError};
+use crate::text::{counted, grouped};
 
 /// Records read of one topic, all partitions together.
 const RECORDS: i64 = 1_000;

@@ -7,10 +7,11 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::checklist::{Blame, Checklist};
-use super::words::{counted, grouped, listed};
+use super::words::listed;
 use crate::config::{Config, ReceiverConfig};
 use crate::drift::FeatureKind;
 use crate::monitor::Monitor;
+use crate::text::{counted, grouped};
 
 /// Builds the monitors; one that cannot be built is told and left out.
 pub(super) fn monitors(config: &Config, list: &mut Checklist) -> Result<Vec<Monitor>> {

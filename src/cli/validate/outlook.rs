@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::checklist::Checklist;
 use super::sample::Sample;
-use super::words::{counted, distance, grouped, span, time};
+use super::words::{distance, span, time};
 use crate::app::now_ms;
 use crate::config::{Config, StartPosition};
 use crate::drift::{
@@ -12,6 +12,7 @@ use crate::drift::{
 };
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
+use crate::text::{counted, grouped};
 
 /// Tells how many series `/metrics` will have once every feature has a score. `partitions` is the
 /// number of them per monitor, as far as it is known.

@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::checklist::Checklist;
 use super::shares::{Features, Looked};
-use super::words::{counted, distance, grouped, share, time};
+use super::words::{distance, share, time};
 use crate::drift::{Acceptance, PartitionPanes};
 use crate::event::{Extractor, Outcome, Rejected};
 use crate::monitor::Monitor;
 use crate::source::Record;
+use crate::text::{counted, grouped};
 
 /// What was seen of one partition's event times.
 #[derive(Debug, Clone, Copy)]

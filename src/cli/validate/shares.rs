@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::words::{counted, grouped, listed, share};
+use super::words::{listed, share};
 use crate::drift::Cell;
 use crate::event::{EventSchema, Extractor};
 use crate::monitor::Monitor;
+use crate::text::{counted, grouped};
 
 /// Features in order that are listed; those that are not are always.
 const LISTED: usize = 40;

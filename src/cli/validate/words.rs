@@ -1,27 +1,8 @@
-//! Numbers, times and shares in words. Pure.
+//! Shares, times and lists in words. Pure.
 
 use jiff::Timestamp;
 
 use crate::config::durations;
-
-/// `1 monitor`, `1,000 records`.
-pub(super) fn counted(n: u64, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{} {what}{s}", grouped(n))
-}
-
-/// Thousands apart: `1,234,567`.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `97.1 %` of `of`; `0 %` and `100 %` are exact.
 pub(super) fn share(n: u64, of: u64) -> String {
@@ -85,9 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_lists_read_well() {
-        assert_eq!(counted(1, "monitor"), "1 monitor");
-        assert_eq!(counted(1_234_567, "record"), "1,234,567 records");
+    fn lists_read_well() {
         let names = ["a", "b", "c"].map(str::to_owned);
         assert_eq!(listed(&names), "a, b and c");
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::config::Scalar;
+use crate::config::{Scalar, field_path};
 
 /// A table with names of the user's own, in the order of the file.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for RawPath {
                 f.write_str("a path such as \"payload.price\", or a list of keys")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<RawPath, E> {
-                Ok(RawPath(text.split('.').map(str::to_owned).collect()))
+                Ok(RawPath(field_path(text)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawPath, A::Error> {
                 let mut keys = Vec::new();

@@ -9,6 +9,7 @@ use super::file::CsvFile;
 use super::{line, row};
 use crate::drift::DriftReport;
 use crate::state::{LogBody, ReportLog, StateError};
+use crate::text::rfc3339;
 
 /// Files kept open at a time.
 const OPEN: usize = 8;
@@ -108,8 +109,9 @@ impl Files {
         if !is_dated(&self.template) {
             return self.template.clone();
         }
-        let end = row::time(report.window.end_ms);
-        let date = end.split_once('T').map_or(UNDATED, |(date, _)| date);
+        let end = rfc3339(report.window.end_ms);
+        let date = end.as_deref().and_then(|end| end.split_once('T'));
+        let date = date.map_or(UNDATED, |(date, _)| date);
         PathBuf::from(self.template.to_string_lossy().replace(DATE, date))
     }
 

@@ -6,9 +6,8 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-
 use crate::drift::{DriftReport, FeatureReport};
+use crate::text::rfc3339;
 
 /// The columns, in order. New ones only ever come at the end.
 pub const HEADER: [&str; 16] = [
@@ -40,8 +39,8 @@ pub fn rows(report: &DriftReport) -> impl Iterator<Item = [String; HEADER.len()]
 #[must_use]
 pub fn row(report: &DriftReport, feature: &FeatureReport) -> [String; HEADER.len()] {
     [
-        time(report.window.start_ms),
-        time(report.window.end_ms),
+        rfc3339(report.window.start_ms).unwrap_or_default(),
+        rfc3339(report.window.end_ms).unwrap_or_default(),
         name(&report.monitor).into_owned(),
         name(&report.segment).into_owned(),
         name(&feature.feature).into_owned(),
@@ -55,14 +54,8 @@ pub fn row(report: &DriftReport, feature: &FeatureReport) -> [String; HEADER.len
         report.closed_by.as_str().to_owned(),
         report.reference.clone(),
         report.definition.clone(),
-        report.evaluated_at_ms.map(time).unwrap_or_default(),
+        report.evaluated_at_ms.and_then(rfc3339).unwrap_or_default(),
     ]
-}
-
-/// `2013-03-02T00:00:00Z`; empty for what is no instant, such as an unbounded window's ends.
-#[must_use]
-pub fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |t| t.to_string())
 }
 
 /// The shortest decimal that reads back as `x`; never an exponent.

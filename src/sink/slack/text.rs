@@ -69,19 +69,6 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// `12,345`.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// `2013-03-02 00:00`, with seconds where there are any.
 pub(super) fn time(ms: i64) -> String {
     let format = match ms.rem_euclid(60_000) {
@@ -132,10 +119,6 @@ mod tests {
         assert_eq!(
             shown,
             ["0 %", "&lt;0.1 %", "4.2 %", "10 %", "10 %", "19 %", "100 %"]
-        );
-        assert_eq!(
-            [7, 1234, 1_234_567].map(grouped),
-            ["7", "1,234", "1,234,567"]
         );
         let spans = [0.0, 45.0, 900.0, 7380.0, 86_400.0, 273_600.0].map(duration);
         assert_eq!(

@@ -1,12 +1,13 @@
 //! One incident in words: a section's text, and a message's headline.
 
 use super::outbox::{Change, Evaluation, Notice, Pending};
-use super::text::{duration, grouped, name, percent, time};
+use super::text::{duration, name, percent, time};
 use crate::drift::incident::ChangeKind;
 use crate::drift::{
     Binning, Definition, FeatureDefinition, FeatureReport, OpenIncident, Reason, Trigger,
 };
 use crate::state::NoticeKind;
+use crate::text::grouped;
 
 /// The headline without the monitor: `3 features likely drifted, 1 back to normal`.
 pub(super) fn headline(pending: &Pending, definition: &Definition) -> String {

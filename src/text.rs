@@ -1,0 +1,63 @@
+//! How numbers and instants are spelt wherever a person or a file reads them. Pure.
+
+use jiff::Timestamp;
+
+/// Thousands apart: `1,234,567`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 monitor`, `1,000 records`.
+pub(crate) fn counted(n: u64, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {what}{s}", grouped(n))
+}
+
+/// RFC 3339 in UTC, with a fraction only where there is one: `2013-03-02T00:00:00Z`; `None` for
+/// what is no instant, such as an end of an unbounded window.
+pub(crate) fn rfc3339(ms: i64) -> Option<String> {
+    Timestamp::from_millisecond(ms).ok().map(|t| t.to_string())
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown = [0, 999, 1234, 1_234_567].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,234", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_of_a_thing_has_no_plural() {
+        assert_eq!(counted(1, "monitor"), "1 monitor");
+        assert_eq!(counted(1_234_567, "record"), "1,234,567 records");
+    }
+
+    #[test]
+    fn instants_are_in_utc_and_what_is_none_has_no_text() {
+        let shown = [1_362_182_400_000, 1_362_182_400_250].map(rfc3339);
+        let expected = ["2013-03-02T00:00:00Z", "2013-03-02T00:00:00.25Z"];
+        assert_eq!(shown, expected.map(|text| Some(text.to_owned())));
+        assert_eq!(rfc3339(i64::MIN), None);
+    }
+
+    #[test]
+    fn each_byte_has_two_digits() {
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+    }
+}
