@@ -135,7 +135,7 @@ fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = "{spinner} {human_pos} records  {per_sec}  {elapsed}";
+    let style = "{spinner} {human_pos} records, {elapsed}";
     let style =
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new_spinner().with_style(style)

@@ -17,8 +17,15 @@ pub enum CheckError {
     Reference(#[from] ReferenceError),
     #[error(transparent)]
     Input(#[from] FileError),
-    #[error("{name} has nothing to check: {tally}")]
-    NothingCounted { name: String, tally: String },
+    #[error(
+        "{name} has nothing to check: {tally}{}",
+        .timestamp.as_ref().map(|field| format!("; event time was looked for in {field:?}")).unwrap_or_default()
+    )]
+    NothingCounted {
+        name: String,
+        tally: String,
+        timestamp: Option<String>,
+    },
     #[error("feature {feature:?} has no PSI: the window holds no values of it")]
     NoValue { feature: String },
     #[error("cannot write {name}")]

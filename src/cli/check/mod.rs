@@ -67,6 +67,7 @@ pub fn check(args: &CheckArgs) -> Result<bool, CheckError> {
         return Err(CheckError::NothingCounted {
             name: settings.input.display().to_string(),
             tally: warnings::summary(&checked.tally, row_word),
+            timestamp: monitor.config.timestamp.as_ref().map(|t| t.path.join(".")),
         });
     }
     output::write(args, &settings, &monitor, &checked)?;

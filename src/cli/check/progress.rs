@@ -17,7 +17,7 @@ impl Progress {
         if !wanted || !std::io::stderr().is_terminal() {
             return Self { bar: None };
         }
-        let template = format!("{{spinner}} {{human_pos}} {row_word}s read ({{per_sec}})");
+        let template = format!("{{spinner}} {{human_pos}} {row_word}s read, {{elapsed}}");
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
