@@ -7,6 +7,7 @@ mod flights;
 mod summary;
 
 use std::io::IsTerminal;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,7 +57,8 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 pub fn run(args: DemoArgs) -> Result<ExitCode> {
     telemetry::init(LogFormat::Text, "warn");
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let broker = broker()?;
+    // It ends with the process: clients that outlive it would complain of its absence.
+    let broker = ManuallyDrop::new(broker()?);
     let config = configure(&args, folder.path(), &broker.bootstrap_servers())?;
     super::block_on(show(args, config))?;
     Ok(ExitCode::SUCCESS)
