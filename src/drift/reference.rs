@@ -40,12 +40,6 @@ impl FeatureReference {
             self.missing as f64 / rows as f64
         }
     }
-
-    /// Buckets that hold a reference value.
-    #[must_use]
-    pub fn live_buckets(&self) -> usize {
-        self.counts.iter().filter(|c| **c > 0).count()
-    }
 }
 
 /// The reference of a monitor: its features in the order of the reference's columns.

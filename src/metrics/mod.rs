@@ -110,16 +110,6 @@ impl Metrics {
             .set(seconds(ms));
     }
 
-    /// Drops the series of a partition that is read here no more.
-    pub fn forget_partition(&self, topic: &str, partition: i32) {
-        let partition = partition.to_string();
-        self.families.prune(&|labels| {
-            labels.get("topic") == Some(&topic) && labels.get("partition") == Some(&&*partition)
-        });
-        self.stopped()
-            .retain(|[t, p, _]| t != topic || *p != partition);
-    }
-
     /// How many partitions are in each state; a state that is not named loses its series.
     pub fn partitions(&self, states: &[(&str, usize)]) {
         let named = |state: Option<&&str>| states.iter().any(|(name, _)| state == Some(name));
@@ -354,9 +344,7 @@ mod tests {
     fn a_partition_that_goes_on_loses_its_reason() {
         let metrics = Metrics::new(&BTreeMap::new(), None);
         metrics.partition_stopped("t", 1, Some("log_changed"));
-        metrics.partition_stopped("t", 2, Some("log_changed"));
         metrics.partition_stopped("t", 1, None);
-        metrics.forget_partition("t", 2);
         assert!(!metrics.render().contains("partition_stopped"));
     }
 }

@@ -1,0 +1,171 @@
+//! What one event and one window cost. `cargo bench --bench core`.
+//!
+//! The events are the flights of `fixtures/`, each against 13 features; a `serde_json::Value` walk
+//! over the same bytes stands beside the extractor for comparison.
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use flate2::read::GzDecoder;
+use psiren::config::{TimestampField, field_path};
+use psiren::drift::edges::bucket_of;
+use psiren::drift::{
+    Cell, Closed, Found, Layout, PaneCounts, PaneId, PaneSpec, PartitionPanes, Smoothing, Value,
+    WindowRing, WindowSpec, psi,
+};
+use psiren::event::{EventSchema, Extractor, FeatureField, TimeReader};
+use psiren::reference::{self, LoadOptions};
+use serde_json::Value as Json;
+
+const DAY: i64 = 86_400_000;
+const PANES: PaneSpec = PaneSpec {
+    width_ms: DAY,
+    offset_ms: 0,
+    lateness_ms: i64::MAX,
+    max_future_skew_ms: 0,
+};
+const EVENTS: usize = 1000;
+
+fn main() {
+    divan::main();
+}
+
+/// The first events of March 2013, as they stand on a topic.
+fn events() -> Vec<String> {
+    let file = std::fs::File::open("fixtures/flights/production.ndjson.gz").expect("the fixture");
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    lines.take(EVENTS).map(|l| l.expect("a line")).collect()
+}
+
+fn schema() -> EventSchema {
+    let options = LoadOptions {
+        timestamp_column: Some("ts".to_owned()),
+        ..LoadOptions::default()
+    };
+    let path = Path::new("fixtures/flights/reference.parquet");
+    let profile = reference::load(path, &options).expect("the reference");
+    let features = profile.features.into_iter().map(|f| FeatureField {
+        path: vec![f.reference.name],
+        binning: f.reference.binning,
+    });
+    EventSchema {
+        features: features.collect(),
+        timestamp: Some(TimestampField {
+            path: field_path("ts"),
+            unit: None,
+            timezone: None,
+        }),
+        filters: Vec::new(),
+    }
+}
+
+fn layout(schema: &EventSchema) -> Layout {
+    Layout::new(schema.features.iter().map(|f| f.binning.buckets()))
+}
+
+/// Decode and count, as the consuming loop does.
+#[divan::bench]
+fn count_by_extractor(bencher: Bencher<'_, '_>) {
+    let (schema, events) = (schema(), events());
+    let layout = layout(&schema);
+    let mut extractor = Extractor::new(&schema);
+    let mut panes = PartitionPanes::default();
+    counted(bencher, &events).bench_local(|| {
+        for (offset, event) in (0..).zip(&events) {
+            let event = extractor.extract(event.as_bytes()).expect("an event");
+            let ms = event.event_ms.expect("an event time");
+            black_box(panes.record(&PANES, &layout, ms, None, offset, event.cells));
+        }
+    });
+}
+
+/// The same counts over a tree of the whole event.
+#[divan::bench]
+fn count_by_value(bencher: Bencher<'_, '_>) {
+    let (schema, events) = (schema(), events());
+    let layout = layout(&schema);
+    let reader = TimeReader::default();
+    let mut panes = PartitionPanes::default();
+    counted(bencher, &events).bench_local(|| {
+        for (offset, event) in (0..).zip(&events) {
+            let event: Json = serde_json::from_str(event).expect("an event");
+            let ts = event["ts"].as_str().expect("an event time");
+            let ms = reader.text(ts).expect("an event time");
+            let cells: Vec<Cell> = schema.features.iter().map(|f| cell(f, &event)).collect();
+            black_box(panes.record(&PANES, &layout, ms, None, offset, &cells));
+        }
+    });
+}
+
+fn cell(field: &FeatureField, event: &Json) -> Cell {
+    field.binning.cell(match &event[&field.path[0]] {
+        Json::Null => Value::Missing,
+        Json::Number(n) => n.as_f64().map_or(Value::Missing, Value::Number),
+        Json::String(text) => Value::Text(text),
+        Json::Bool(_) => Value::Invalid(Found::Boolean),
+        Json::Array(_) => Value::Invalid(Found::Array),
+        Json::Object(_) => Value::Invalid(Found::Object),
+    })
+}
+
+fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, events: &[String]) -> Bencher<'a, 'b> {
+    let bytes: usize = events.iter().map(String::len).sum();
+    bencher
+        .counter(ItemsCount::new(events.len()))
+        .counter(BytesCount::new(bytes))
+}
+
+/// The bucket of a number among ten, or a hundred.
+#[divan::bench(args = [9, 99])]
+fn bucket_search(bencher: Bencher<'_, '_>, edges: usize) {
+    let edges: Vec<f64> = (0..edges).map(|i| i as f64).collect();
+    // Steps of the golden ratio, so that no branch can be predicted.
+    let values: Vec<f64> = (0..1000)
+        .map(|i| f64::from(i) * 0.618_034 % 1.0 * edges.len() as f64)
+        .collect();
+    bencher
+        .counter(ItemsCount::new(values.len()))
+        .bench(|| -> usize {
+            let buckets = values.iter().map(|x| bucket_of(&edges, Closed::Right, *x));
+            buckets.sum()
+        });
+}
+
+/// A pane enters, the window over so many panes of 100 features closes. An optimised build costs the
+/// same for each length; a debug build counts the whole window again.
+#[divan::bench(args = [6, 60, 600])]
+fn close_window(bencher: Bencher<'_, '_>, panes: i64) {
+    let layout = Layout::new([10; 100]);
+    let mut pane = PaneCounts::zero(&layout);
+    pane.record(&layout, &[Cell::Bucket(3); 100]);
+    let window = WindowSpec {
+        size_ms: panes * DAY,
+        slide_ms: DAY,
+    };
+    let mut ring = WindowRing::new(layout, PANES, window);
+    let mut next = 0;
+    let mut turn = move || {
+        ring.add(PaneId(next), &pane);
+        next += 1;
+        ring.close(PaneId(next), [])
+    };
+    (0..panes).for_each(|_| drop(turn()));
+    bencher.bench_local(turn);
+}
+
+/// One score over so many buckets.
+#[divan::bench(args = [10, 100])]
+fn score(bencher: Bencher<'_, '_>, buckets: u64) {
+    let reference: Vec<u64> = (1..=buckets).map(|i| 1000 + i).collect();
+    let production: Vec<u64> = (1..=buckets).map(|i| 900 + 7 * i % 300).collect();
+    bencher.bench(|| {
+        psi(
+            black_box(&reference),
+            black_box(&production),
+            Smoothing::default(),
+        )
+    });
+}
