@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -375,33 +375,43 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
+/// Everything this test binary logs. One subscriber for the whole process: one per test would race
+/// with the others for tracing's cache of who listens.
+fn logged() -> Captured {
+    static LOG: LazyLock<Captured> = LazyLock::new(|| {
+        let captured = Captured::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(captured.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("the only one");
+        captured
+    });
+    LOG.clone()
+}
+
 #[tokio::test]
 async fn the_log_says_each_cause_once_and_never_the_url() {
-    let captured = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(captured.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let captured = logged();
     let (server, log) = (MockServer::start().await, MemoryLog::new());
     answer(500).up_to_n_times(4).mount(&server).await;
     Mock::given(method("POST"))
         .respond_with(ResponseTemplate::new(404).set_body_string(format!("no {SECRET} here")))
         .mount(&server)
         .await;
-    let started = Started::new(&log, vec![receiver("oncall", &server.uri())]);
+    let started = Started::new(&log, vec![receiver("logged", &server.uri())]);
     log.push(news("flights", "dep_delay", Opened));
     started.metrics.until("refused", 1).await;
     started
         .config
-        .send_replace(notify(vec![receiver("oncall", "http://127.0.0.1:1")]));
+        .send_replace(notify(vec![receiver("logged", "http://127.0.0.1:1")]));
     started.metrics.until("retried", 6).await;
     started.stop().await;
     let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("SECRET"), "{text}");
     let ours: Vec<&str> = text
         .lines()
-        .filter(|l| l.contains("psiren::sink"))
+        .filter(|l| l.contains("psiren::sink") && l.contains("logged"))
         .collect();
     let text = ours.join("\n");
     for cause in ["answered 500", "answered 404", "Connection refused"] {
