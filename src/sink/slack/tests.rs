@@ -383,6 +383,9 @@ async fn the_log_says_each_cause_once_and_never_the_url() {
         .with_writer(captured.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // While there is one subscriber only, tracing asks the thread that first meets a log line, and
+    // that may be another test's, which has none: the line would be off for everybody.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let (server, log) = (MockServer::start().await, MemoryLog::new());
     answer(500).up_to_n_times(4).mount(&server).await;
     Mock::given(method("POST"))
