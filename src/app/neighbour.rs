@@ -15,6 +15,8 @@ use super::messages::Positions;
 const BEAT: Duration = Duration::from_secs(3);
 /// Beats without a word from the other process after which it is taken for gone.
 const GONE: u32 = 4;
+/// How long a commit is waited for: at the end of the program as well, so not long.
+const PATIENCE: Duration = Duration::from_millis(400);
 const LATCH: &str = "group";
 
 pub(crate) struct Neighbour {
@@ -60,7 +62,7 @@ impl Neighbour {
                 let found = committed.into_iter().next().map(|c| c.metadata);
                 self.judge(found, health);
             }
-            Err(error) => self.complain(&error),
+            Err(error) => return self.complain(&error),
         }
         self.commit(control, &offsets);
     }
@@ -97,7 +99,7 @@ impl Neighbour {
     fn commit(&mut self, control: &Control, offsets: &[(TopicPartition, i64)]) {
         self.beats += 1;
         let words = format!("psiren {} {} {}", self.instance, self.process, self.beats);
-        if let Err(error) = control.commit(offsets, &words) {
+        if let Err(error) = control.commit(offsets, &words, PATIENCE) {
             self.complain(&error);
         } else {
             self.refused = false;

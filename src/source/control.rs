@@ -1,13 +1,14 @@
 //! Questions to the broker that must not hold up the consuming loop: which partitions there are,
 //! where a log begins and ends, what stands at an offset, what is committed.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
 use super::TopicPartition;
 use super::client::consumer_config;
@@ -19,7 +20,28 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// A client of its own; every call blocks for at most a few seconds.
 pub struct Control {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Replies>,
+}
+
+/// What became of the commits that were sent off.
+#[derive(Default)]
+struct Replies {
+    last: Mutex<Option<KafkaResult<()>>>,
+}
+
+impl Replies {
+    fn take(&self) -> Option<KafkaResult<()>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.take()
+    }
+}
+
+impl ClientContext for Replies {}
+
+impl ConsumerContext for Replies {
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
 }
 
 /// First offset of a log, and the offset behind its last stable record.
@@ -42,7 +64,7 @@ impl Control {
     pub fn new(kafka: &KafkaConfig) -> Result<Self> {
         let consumer = consumer_config(kafka)
             .set("enable.partition.eof", "true")
-            .create()
+            .create_with_context(Replies::default())
             .context("cannot create the Kafka client")?;
         Ok(Self { consumer })
     }
@@ -147,12 +169,18 @@ impl Control {
             .collect())
     }
 
-    /// Commits offsets for lag tools, with words that name this process. psiren itself never
-    /// starts from them.
+    /// Commits offsets for lag tools, with words that name this process, and waits up to `patience`
+    /// for the reply; one that comes later is heard by the next commit. psiren itself never starts
+    /// from them. librdkafka's own synchronous commit waits for a silent coordinator without end.
     ///
     /// # Errors
-    /// When the group's coordinator refuses or does not answer.
-    pub fn commit(&self, offsets: &[(TopicPartition, i64)], metadata: &str) -> Result<()> {
+    /// When the group's coordinator refuses this commit or, meanwhile, the one before.
+    pub fn commit(
+        &self,
+        offsets: &[(TopicPartition, i64)],
+        metadata: &str,
+        patience: Duration,
+    ) -> Result<()> {
         let mut list = TopicPartitionList::new();
         for (p, offset) in offsets {
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
@@ -160,7 +188,17 @@ impl Control {
                 element.set_metadata(metadata);
             }
         }
-        Ok(self.consumer.commit(&list, CommitMode::Sync)?)
+        let before = self.consumer.context().take();
+        self.consumer.commit(&list, CommitMode::Async)?;
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            // Nothing is assigned: polling serves replies, and errors are told by each question.
+            drop(self.consumer.poll(Duration::from_millis(10)));
+            if let Some(reply) = self.consumer.context().take() {
+                return Ok(reply?);
+            }
+        }
+        before.map_or(Ok(()), |reply| Ok(reply?))
     }
 }
 
