@@ -394,6 +394,7 @@ impl Assigner {
     /// Compares every position with the end of its log: lag, and whether all is caught up.
     fn look(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
+        let mut replaced = BTreeSet::new();
         for (name, topic) in topics.iter_mut() {
             let mut caught_up = topic.is_complete() && !topic.assigned.is_empty();
             for partition in topic.assigned.keys() {
@@ -405,6 +406,11 @@ impl Assigner {
                     continue;
                 };
                 self.health.release("broker");
+                if span.end < next {
+                    // The log was cut or replaced under us.
+                    replaced.insert(id);
+                    continue;
+                }
                 self.metrics.lag(name, *partition, (span.end - next).max(0));
                 // Behind by no more than what came since the last look is caught up.
                 let target = topic.ends.insert(*partition, span.end).unwrap_or(span.end);
@@ -415,6 +421,7 @@ impl Assigner {
                 self.tell(&monitor, EvaluatorMessage::CaughtUp(caught_up));
             }
         }
+        self.again.extend(replaced);
     }
 
     fn tell(&self, monitor: &Monitor, message: EvaluatorMessage) {

@@ -17,6 +17,8 @@ const BEAT: Duration = Duration::from_secs(3);
 const GONE: u32 = 4;
 /// How long a commit is waited for: at the end of the program as well, so not long.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// What the last commit of a process ends with.
+const LEFT: &str = " left";
 const LATCH: &str = "group";
 
 pub(crate) struct Neighbour {
@@ -64,17 +66,21 @@ impl Neighbour {
             }
             Err(error) => return self.complain(&error),
         }
-        self.commit(control, &offsets);
+        self.commit(control, &offsets, "");
     }
 
     fn judge(&mut self, found: Option<String>, health: &Health) {
         let foreign = found.filter(|words| !words.contains(&self.process));
         let foreign = foreign.filter(|words| words.starts_with("psiren "));
-        let alive = match (&foreign, &self.foreign) {
-            (Some(now), Some(before)) => now != before,
-            (Some(_), None) => self.beats > 0,
-            (None, _) => false,
-        };
+        // One that said that it left is gone at once.
+        let left = foreign.as_ref().is_some_and(|words| words.ends_with(LEFT));
+        self.quiet = if left { self.quiet.min(1) } else { self.quiet };
+        let alive = !left
+            && match (&foreign, &self.foreign) {
+                (Some(now), Some(before)) => now != before,
+                (Some(_), None) => self.beats > 0,
+                (None, _) => false,
+            };
         self.foreign = foreign.or(self.foreign.take());
         if alive {
             let other = self.foreign.as_deref().unwrap_or_default();
@@ -96,9 +102,10 @@ impl Neighbour {
         }
     }
 
-    fn commit(&mut self, control: &Control, offsets: &[(TopicPartition, i64)]) {
+    fn commit(&mut self, control: &Control, offsets: &[(TopicPartition, i64)], end: &str) {
         self.beats += 1;
-        let words = format!("psiren {} {} {}", self.instance, self.process, self.beats);
+        let (instance, process, beat) = (&self.instance, &self.process, self.beats);
+        let words = format!("psiren {instance} {process} {beat}{end}");
         if let Err(error) = control.commit(offsets, &words, PATIENCE) {
             self.complain(&error);
         } else {
@@ -119,7 +126,7 @@ impl Neighbour {
     pub(crate) fn leave(&mut self, control: &Control, positions: &Positions) {
         let offsets = durable(positions);
         if self.beaten.is_some() && !self.refused && !offsets.is_empty() {
-            self.commit(control, &offsets);
+            self.commit(control, &offsets, LEFT);
         }
     }
 }

@@ -85,9 +85,9 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         log_head: Arc::new(log_head),
         shutdown: shutdown.clone(),
     };
-    parts
-        .health
-        .hold("partitions", "the topics' partitions are not assigned yet");
+    let brokers = &parts.config.kafka.bootstrap_servers;
+    let words = format!("the topics' partitions are not assigned yet; asking {brokers}");
+    parts.health.hold("partitions", words);
     let give_up = CancellationToken::new();
     let readers = CancellationToken::new();
 

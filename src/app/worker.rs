@@ -79,6 +79,8 @@ struct Loop<S> {
     checkpointed_at: Instant,
     positioned_at: Instant,
     processing: Summary,
+    /// The last trouble that was told, until records come again.
+    complained: Option<String>,
     stopping: bool,
 }
 
@@ -110,6 +112,7 @@ impl<S: Source + 'static> Loop<S> {
             postponed: VecDeque::new(),
             checkpointed_at: now,
             positioned_at: now,
+            complained: None,
             stopping: false,
         }
     }
@@ -166,6 +169,7 @@ impl<S: Source + 'static> Loop<S> {
         });
         let handed_over = *handed.as_ref().unwrap_or(&0);
         if let Some(first_at) = first_at {
+            self.complained = None;
             let spent = first_at.max(began).elapsed();
             self.processed(handed_over, spent);
             let now = now_ms();
@@ -198,8 +202,16 @@ impl<S: Source + 'static> Loop<S> {
                 let all = self.partitions.iter().map(|p| p.id.clone()).collect();
                 (self.worker.out_of_range)(all);
             }
-            SourceError::Transient(_) => tracing::warn!("{error}; going on"),
-            SourceError::Refused(_) => tracing::error!("{error}"),
+            SourceError::Transient(words) | SourceError::Refused(words)
+                if self.complained.as_ref() == Some(words) => {}
+            SourceError::Transient(words) => {
+                tracing::warn!("{words}; going on");
+                self.complained = Some(words.clone());
+            }
+            SourceError::Refused(words) => {
+                tracing::error!("{words}");
+                self.complained = Some(words.clone());
+            }
         }
     }
 

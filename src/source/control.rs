@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::client::consumer_config;
+use super::client::{consumer_config, heard};
 use super::kafka::record;
 use super::{Record, TopicPartition};
 use crate::config::KafkaConfig;
@@ -35,7 +35,11 @@ impl Replies {
     }
 }
 
-impl ClientContext for Replies {}
+impl ClientContext for Replies {
+    fn error(&self, error: KafkaError, reason: &str) {
+        heard(&error, reason);
+    }
+}
 
 impl ConsumerContext for Replies {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {

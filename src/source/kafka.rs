@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::client::consumer_config;
+use super::client::{Quiet, consumer_config};
 use super::{Record, Source, SourceError, TopicPartition};
 use crate::config::KafkaConfig;
 
@@ -16,7 +16,7 @@ const BATCH: Duration = Duration::from_millis(50);
 
 /// Reads by [`BaseConsumer::poll`]: one message at a time, borrowed from librdkafka.
 pub struct KafkaSource {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
 }
 
 impl KafkaSource {
@@ -24,7 +24,7 @@ impl KafkaSource {
     /// When librdkafka refuses the configuration.
     pub fn new(kafka: &KafkaConfig) -> Result<Self, SourceError> {
         let consumer = consumer_config(kafka)
-            .create()
+            .create_with_context(Quiet)
             .map_err(|e| SourceError::Refused(format!("cannot create the Kafka consumer: {e}")))?;
         Ok(Self { consumer })
     }

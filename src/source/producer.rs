@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rdkafka::ClientContext;
@@ -12,9 +12,11 @@ use rdkafka::producer::{
     BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
 };
 
-use super::client::client_config;
+use super::client::{client_config, heard};
 use crate::config::KafkaConfig;
 
+/// How long brokers may take to create a topic.
+const CREATION: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(60);
 
 /// One record to send.
@@ -33,7 +35,11 @@ struct Deliveries {
     failed: Arc<AtomicU64>,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        heard(&error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -83,11 +89,23 @@ impl Producer {
         })
     }
 
-    /// Makes sure that the brokers answer; they may create the topic by themselves.
+    /// Makes sure that the brokers answer and have the topic; asking makes those create it that do
+    /// so by themselves.
     ///
     /// # Errors
-    /// When no broker answers, or the topic may not be used.
+    /// When no broker answers, or the topic is not there or may not be used.
     pub fn require_topic(&self, topic: &str) -> Result<()> {
+        let deadline = Instant::now() + CREATION;
+        while !self.has_topic(topic)? {
+            if Instant::now() > deadline {
+                bail!("topic {topic:?} does not exist and the brokers do not create it; create it");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    fn has_topic(&self, topic: &str) -> Result<bool> {
         let client = self.producer.client();
         let metadata = client
             .fetch_metadata(Some(topic), Duration::from_secs(10))
@@ -103,8 +121,9 @@ impl Producer {
             if !later.contains(&code) {
                 bail!("topic {topic:?} cannot be written: {code}");
             }
+            return Ok(false);
         }
-        Ok(())
+        Ok(found.is_some_and(|t| !t.partitions().is_empty()))
     }
 
     /// Puts a row into the send queue; waits while that is full.
