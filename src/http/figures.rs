@@ -45,6 +45,8 @@ pub(super) struct FeatureFigures {
     invalid: Option<u64>,
     /// Values whose category the reference does not have.
     unseen: Option<u64>,
+    /// Values per bucket, in the order of the reference's buckets.
+    bucket_events: Option<Vec<u64>>,
     /// Values a verdict needs.
     min_events: u64,
     thresholds: ThresholdBody,
@@ -127,6 +129,7 @@ impl FeatureFigures {
             missing: counts.map(|r| r.missing),
             invalid: counts.map(|r| r.invalid),
             unseen: counts.map(|r| r.unseen),
+            bucket_events: counts.map(|r| r.buckets.clone()),
             min_events: feature.min_events,
             thresholds: ThresholdBody {
                 possible: feature.thresholds.possible,

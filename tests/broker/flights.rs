@@ -26,6 +26,8 @@ pub(crate) struct Golden {
     pub(crate) events: u64,
     pub(crate) missing: u64,
     pub(crate) psi: Option<f64>,
+    /// In bucket order.
+    pub(crate) counts: Vec<u64>,
 }
 
 /// Every production flight, in order of scheduled departure.
@@ -84,6 +86,10 @@ impl Golden {
             events: row[3].parse().expect("events"),
             missing: row[4].parse().expect("missing"),
             psi: (!psi.is_nan()).then_some(psi),
+            counts: row[6]
+                .split(' ')
+                .map(|n| n.parse().expect("a count"))
+                .collect(),
         }
     }
 }

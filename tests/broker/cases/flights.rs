@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::Case;
 use crate::flights::{Flight, Golden, flights, golden, reference, reference_events};
 use crate::kafka::Kafka;
-use crate::psiren::Home;
+use crate::psiren::{Home, Psiren};
 use crate::row::Row;
 use crate::topic::{Record, Topic, unique};
 use crate::wait;
@@ -97,6 +97,7 @@ fn expect_golden_rows(kafka: &Kafka, record: impl Fn(&Flight) -> Record) {
     ] {
         let rows = await_final_rows(&home, monitor, &golden, through);
         compare(monitor, &rows, &golden, through);
+        compare_buckets(&psiren, monitor, &golden, through);
     }
     psiren.terminate();
 }
@@ -182,6 +183,27 @@ fn compare(monitor: &str, rows: &[Row], golden: &[Golden], through: i64) {
         );
     }
     assert!(found.is_empty(), "{monitor}: not golden: {found:?}");
+}
+
+/// The report log holds the golden counts of every bucket.
+fn compare_buckets(psiren: &Psiren, monitor: &str, golden: &[Golden], through: i64) {
+    let path = format!("/api/v1/history?monitor={monitor}&limit=10000");
+    let history = psiren.get(&path).json();
+    let mut found = BTreeMap::new();
+    for evaluation in history["evaluations"].as_array().expect("evaluations") {
+        let end = evaluation["window"]["end"].as_str().expect("a time");
+        let end: Timestamp = end.parse().expect("RFC 3339");
+        for feature in evaluation["features"].as_array().expect("features") {
+            let name = feature["feature"].as_str().expect("a name").to_owned();
+            let counts: Vec<u64> =
+                serde_json::from_value(feature["bucket_events"].clone()).expect("counts");
+            found.insert((end.as_millisecond(), name), counts);
+        }
+    }
+    for expected in golden.iter().filter(|row| row.window_end_ms <= through) {
+        let counts = found.get(&(expected.window_end_ms, expected.feature.clone()));
+        assert_eq!(counts, Some(&expected.counts), "{monitor}: {expected:?}");
+    }
 }
 
 fn agrees(row: &Row, golden: &Golden) -> bool {
