@@ -5,6 +5,7 @@ mod beginnings;
 mod flights;
 mod harness;
 mod live;
+mod log_changes;
 mod messages;
 mod partitions;
 mod restart;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Case> {
         bad_records::cases(),
         live::cases(),
         beginnings::cases(),
+        log_changes::cases(),
         messages::cases(),
         validate::cases(),
     ]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use psiren::state::local::{LocalOptions, LocalStore};
+use psiren::state::{StateStore as _, UnitState};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -92,6 +94,14 @@ checkpoint_interval = "200ms"
         let text = fs::read_to_string(self.path("psi.csv")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         Row::parse_all(whole)
+    }
+
+    /// What is stored of a monitor; psiren has to be stopped.
+    pub(crate) fn units(&self, monitor: &str) -> Vec<UnitState> {
+        let store = LocalStore::open(&self.path("state"), LocalOptions::default());
+        let units = store.and_then(|store| store.units(monitor));
+        let units = units.expect("the state is read");
+        units.into_iter().map(|(_, unit)| unit).collect()
     }
 
     /// A file of this home.

@@ -46,6 +46,7 @@ pub(super) fn single_node(ports: Ports, bind: &str) -> Vec<(&'static str, String
         ("group.initial.rebalance.delay.ms", "0"),
         ("auto.create.topics.enable", "false"),
         ("log.retention.ms", "-1"),
+        ("log.cleaner.backoff.ms", "200"),
     ];
     let mut settings: Vec<_> = fixed.map(|(key, value)| (key, value.to_owned())).into();
     settings.extend([
