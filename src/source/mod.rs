@@ -4,12 +4,14 @@
 //! ([`Source::drain`]). The process assigns every partition to itself today; a consumer group would
 //! send the same events.
 
+mod certificate;
 pub mod client;
 pub mod control;
 pub mod file;
 pub mod kafka;
 pub mod probe;
 pub mod producer;
+pub mod trouble;
 
 use std::time::Duration;
 
