@@ -59,9 +59,10 @@ fn handshake(address: &str, roots: RootCertStore) -> Option<CertificateError> {
     let (host, _) = address.rsplit_once(':')?;
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).ok()?;
     let mut tls = ClientConnection::new(Arc::new(config), name).ok()?;
-    let socket = address.to_socket_addrs().ok()?.find_map(|address| {
-        TcpStream::connect_timeout(&address, PATIENCE).ok()
-    });
+    let socket = address
+        .to_socket_addrs()
+        .ok()?
+        .find_map(|address| TcpStream::connect_timeout(&address, PATIENCE).ok());
     let mut socket = socket?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     socket.set_write_timeout(Some(PATIENCE)).ok()?;
@@ -83,9 +84,10 @@ fn explain(error: &CertificateError) -> Objection {
             "its certificate is not signed by the authority of that name in ca_file".to_owned(),
             AUTHORITY,
         ),
-        E::NotValidForName | E::NotValidForNameContext { .. } => {
-            (format!("its certificate is for another name: {error}"), NAME)
-        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => (
+            format!("its certificate is for another name: {error}"),
+            NAME,
+        ),
         E::Expired | E::ExpiredContext { .. } => {
             (format!("its certificate has expired: {error}"), TIME)
         }

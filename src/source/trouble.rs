@@ -154,7 +154,9 @@ impl Mentions {
     fn recent(&self) -> Vec<(Code, String)> {
         let mentions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = mentions.iter().filter(|(at, ..)| at.elapsed() < RECENT);
-        recent.map(|(_, code, words)| (*code, words.clone())).collect()
+        recent
+            .map(|(_, code, words)| (*code, words.clone()))
+            .collect()
     }
 }
 
@@ -265,7 +267,10 @@ mod tests {
 
     #[test]
     fn a_right_to_the_group_explains_nothing_else() {
-        let group = (Code::GroupAuthorizationFailed, "Group authorization failed.");
+        let group = (
+            Code::GroupAuthorizationFailed,
+            "Group authorization failed.",
+        );
         let late = told(&[group], Code::OperationTimedOut);
         assert!(late.starts_with("no answer"), "{late}");
     }

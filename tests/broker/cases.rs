@@ -8,6 +8,7 @@ mod live;
 mod messages;
 mod partitions;
 mod restart;
+mod security;
 mod validate;
 
 use crate::Case;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Case> {
         beginnings::cases(),
         messages::cases(),
         validate::cases(),
+        security::cases(),
     ]
     .into_iter()
     .flatten()

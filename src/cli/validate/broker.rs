@@ -33,7 +33,10 @@ pub(super) fn check(config: &Config, monitors: &[Monitor], list: &mut Checklist)
     };
     let found = topics(&probe, config, monitors, list);
     let found = found.and_then(|found| {
-        let counted = found.iter().flatten().find(|(_, partitions)| *partitions > 0);
+        let counted = found
+            .iter()
+            .flatten()
+            .find(|(_, partitions)| *partitions > 0);
         if let Some((topic, _)) = counted {
             group(&probe, config, topic, list)?;
         }
