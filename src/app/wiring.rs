@@ -277,6 +277,7 @@ impl Parts {
                 ),
                 log_payloads: self.config.log_payloads,
                 heartbeat: self.health.heartbeat(&loop_name, LOOP_TURNS),
+                health: self.health.clone(),
                 out_of_range: Box::new(move |partitions| {
                     // Without an assigner the program is stopping.
                     let _ = again.send(AssignerCommand::Again(partitions));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::drift::{PaneCounts, PaneId, SealedPane};
-use crate::health::Heartbeat;
+use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
 use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
@@ -52,6 +52,7 @@ pub(crate) struct Worker<S> {
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
     pub heartbeat: Heartbeat,
+    pub health: Health,
     pub log_payloads: bool,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
@@ -169,7 +170,9 @@ impl<S: Source + 'static> Loop<S> {
         });
         let handed_over = *handed.as_ref().unwrap_or(&0);
         if let Some(first_at) = first_at {
-            self.complained = None;
+            if self.complained.take().is_some() {
+                self.worker.health.release(&self.latch());
+            }
             let spent = first_at.max(began).elapsed();
             self.processed(handed_over, spent);
             let now = now_ms();
@@ -210,9 +213,15 @@ impl<S: Source + 'static> Loop<S> {
             }
             SourceError::Refused(words) => {
                 tracing::error!("{words}");
+                self.worker.health.hold(&self.latch(), words.clone());
                 self.complained = Some(words.clone());
             }
         }
+    }
+
+    /// Held while Kafka refuses to hand over records, until one comes.
+    fn latch(&self) -> String {
+        format!("worker {}", self.worker.id)
     }
 
     fn serve_commands(&mut self) {

@@ -4,6 +4,7 @@
 //! because start offsets come from psiren's state; only committed records are read; and the fetch
 //! back-off is short, because its default of a second makes catching up several times slower.
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
@@ -11,17 +12,40 @@ use secrecy::ExposeSecret;
 
 use crate::config::{KafkaConfig, Property};
 
-/// Keeps librdkafka's global errors out of the log: it repeats each at every attempt, and whoever
-/// uses the client says it once.
+/// Keeps librdkafka's complaints about connections out of the log: it repeats each at every
+/// attempt, and whoever asks the brokers says it once.
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        logged(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         heard(&error, reason);
     }
 }
 
 impl ConsumerContext for Quiet {}
+
+/// What a context does with a line of librdkafka's log: the facilities `FAIL` (a connection) and
+/// `COMMITFAIL` are told by whoever asked.
+pub(crate) fn logged(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    use RDKafkaLogLevel as Level;
+    match level {
+        _ if matches!(facility, "FAIL" | "COMMITFAIL") => {
+            tracing::debug!(target: "librdkafka", "{facility}: {line}");
+        }
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
+            tracing::error!(target: "librdkafka", "librdkafka: {facility}: {line}");
+        }
+        Level::Warning => tracing::warn!(target: "librdkafka", "librdkafka: {facility}: {line}"),
+        Level::Notice | Level::Info => {
+            tracing::info!(target: "librdkafka", "librdkafka: {facility}: {line}");
+        }
+        Level::Debug => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
+    }
+}
 
 /// What a context does with a global error.
 pub(crate) fn heard(error: &KafkaError, reason: &str) {
@@ -68,4 +92,12 @@ pub fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "false");
     config
+}
+
+/// The file of authorities that the brokers' certificates are held against, where one is set.
+pub(super) fn ca_file(kafka: &KafkaConfig) -> Option<&str> {
+    match kafka.properties.get("ssl.ca.location")? {
+        Property::Plain(file) => Some(file),
+        Property::Secret(_) => None,
+    }
 }

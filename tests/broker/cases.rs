@@ -9,6 +9,7 @@ mod log_changes;
 mod messages;
 mod partitions;
 mod restart;
+mod security;
 mod validate;
 
 use crate::Case;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Case> {
         log_changes::cases(),
         messages::cases(),
         validate::cases(),
+        security::cases(),
     ]
     .into_iter()
     .flatten()

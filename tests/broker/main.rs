@@ -24,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::kafka::Kafka;
+use crate::kafka::secured::Secured;
 
 fn main() -> ExitCode {
     let stage = Arc::new(Stage::default());
@@ -45,6 +46,7 @@ pub(crate) struct Case {
 enum Run {
     Shared(fn(&Kafka)),
     Own(fn(&mut Kafka)),
+    Secured(fn(&Secured)),
 }
 
 impl Case {
@@ -59,12 +61,19 @@ impl Case {
         let run = Run::Own(run);
         Self { name, run }
     }
+
+    /// A test on the broker with TLS, SASL and an authorizer that those of its kind share.
+    pub(crate) fn secured(name: &'static str, run: fn(&Secured)) -> Self {
+        let run = Run::Secured(run);
+        Self { name, run }
+    }
 }
 
 /// What the tests share: the broker, and how many of them ran on it.
 #[derive(Default)]
 struct Stage {
     kafka: OnceLock<Result<Kafka, String>>,
+    secured: OnceLock<Option<Secured>>,
     ran: AtomicUsize,
 }
 
@@ -95,6 +104,15 @@ impl Stage {
                 };
                 self.ran.fetch_add(1, Ordering::Relaxed);
                 run(&mut own);
+            }
+            Run::Secured(run) => {
+                let Some(secured) = self.secured.get_or_init(|| kafka.secured()) else {
+                    return Ok(Completion::ignored_with(
+                        "needs a broker with TLS and SASL, which is started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(secured);
             }
         }
         Ok(Completion::Completed)

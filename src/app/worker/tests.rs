@@ -134,6 +134,7 @@ impl Life {
             metrics: metrics(),
             checkpoint_interval: interval,
             heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
+            health: Health::default(),
             log_payloads: false,
             out_of_range: Box::new(|_| {}),
         };

@@ -25,12 +25,28 @@ pub(super) struct Java {
 impl Java {
     pub(super) fn new(jars: Jars, ports: Ports) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| format!("no temporary folder: {error}"))?;
-        fs::write(
-            folder.path().join("server.properties"),
-            properties(&folder, ports),
-        )
-        .map_err(|error| format!("server.properties cannot be written: {error}"))?;
-        format_storage(&jars, &folder)?;
+        Self::with(jars, folder, ports, &[], &[])
+    }
+
+    /// A broker in `folder` with more settings, which go before the usual ones, and more arguments for the tool that
+    /// formats its storage.
+    pub(super) fn with(
+        jars: Jars,
+        folder: TempDir,
+        ports: Ports,
+        settings: &[(String, String)],
+        format: &[&str],
+    ) -> Result<Self, String> {
+        let mut lines = properties(&folder, ports);
+        // The last of two lines for a key counts.
+        lines.extend(
+            settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}\n")),
+        );
+        fs::write(folder.path().join("server.properties"), lines)
+            .map_err(|error| format!("server.properties cannot be written: {error}"))?;
+        format_storage(&jars, &folder, format)?;
         let process = spawn(&jars, &folder)?;
         Ok(Self {
             jars,
@@ -107,10 +123,11 @@ fn java(jars: &Jars, folder: &TempDir) -> Command {
     java
 }
 
-fn format_storage(jars: &Jars, folder: &TempDir) -> Result<(), String> {
+fn format_storage(jars: &Jars, folder: &TempDir, more: &[&str]) -> Result<(), String> {
     let output = java(jars, folder)
         .args(["kafka.tools.StorageTool", "format", "--standalone"])
         .args(["-t", CLUSTER, "-c", "server.properties"])
+        .args(more)
         .output()
         .map_err(|error| format!("java does not start: {error}"))?;
     if output.status.success() {
