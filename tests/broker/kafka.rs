@@ -5,6 +5,7 @@
 //! loopback, with its log in a temporary folder.
 
 mod certificates;
+pub(crate) mod cluster;
 mod docker;
 mod jars;
 mod java;

@@ -12,6 +12,8 @@ mod kafka;
 mod process;
 mod psiren;
 mod row;
+#[path = "../support/torture.rs"]
+mod size;
 mod topic;
 mod wait;
 mod webhook;
@@ -24,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::kafka::Kafka;
+use crate::kafka::cluster::Cluster;
 use crate::kafka::secured::Secured;
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ enum Run {
     Shared(fn(&Kafka)),
     Own(fn(&mut Kafka)),
     Secured(fn(&Secured)),
+    Cluster(fn(&mut Cluster)),
 }
 
 impl Case {
@@ -59,6 +63,12 @@ impl Case {
     /// A test on a broker of its own, which it may stop, kill and freeze.
     pub(crate) fn own(name: &'static str, run: fn(&mut Kafka)) -> Self {
         let run = Run::Own(run);
+        Self { name, run }
+    }
+
+    /// A test on two brokers of its own, of which it may harm the second.
+    pub(crate) fn cluster(name: &'static str, run: fn(&mut Cluster)) -> Self {
+        let run = Run::Cluster(run);
         Self { name, run }
     }
 
@@ -104,6 +114,15 @@ impl Stage {
                 };
                 self.ran.fetch_add(1, Ordering::Relaxed);
                 run(&mut own);
+            }
+            Run::Cluster(run) => {
+                let Some(mut cluster) = kafka.cluster() else {
+                    return Ok(Completion::ignored_with(
+                        "needs two brokers, which are started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(&mut cluster);
             }
             Run::Secured(run) => {
                 let Some(secured) = self.secured.get_or_init(|| kafka.secured()) else {

@@ -29,7 +29,11 @@ pub(crate) struct Home {
 impl Home {
     /// A home whose psiren watches `kafka` as `group`, with these `[monitor.…]` tables.
     pub(crate) fn new(kafka: &Kafka, group: &str, monitors: &str) -> Self {
-        let address = kafka.address();
+        Self::at(kafka.address(), group, monitors)
+    }
+
+    /// As [`new`](Self::new), with any `bootstrap_servers`.
+    pub(crate) fn at(address: &str, group: &str, monitors: &str) -> Self {
         Self::with_config(&format!(
             r#"
 [kafka]

@@ -103,8 +103,34 @@ impl Topic {
 
     /// Creates the topic with this topic configuration on top of the tests' own: nothing expires, large records pass.
     pub(crate) fn come_to_be(&self, partitions: i32, configuration: &[(&str, &str)]) {
+        self.create_with(partitions, TopicReplication::Fixed(1), configuration);
+    }
+
+    /// Creates the topic with these brokers for each partition; the first of them leads it where it can.
+    pub(crate) fn come_to_be_on(&self, brokers: &[&[i32]]) {
+        let partitions = i32::try_from(brokers.len()).expect("few partitions");
+        self.create_with(partitions, TopicReplication::Variable(brokers), &[]);
+    }
+
+    /// The broker that leads each partition.
+    pub(crate) fn leaders(&self) -> Vec<i32> {
+        let consumer = self.consumer("psiren-tests-reader");
+        let metadata = consumer.fetch_metadata(Some(&self.name), LIMIT);
+        let metadata = metadata.expect("metadata");
+        let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
+        let mut led: Vec<_> = partitions.map(|p| (p.id(), p.leader())).collect();
+        led.sort_unstable();
+        led.into_iter().map(|(_, leader)| leader).collect()
+    }
+
+    fn create_with(
+        &self,
+        partitions: i32,
+        replication: TopicReplication<'_>,
+        configuration: &[(&str, &str)],
+    ) {
         let own = [("retention.ms", "-1"), ("max.message.bytes", LARGEST)];
-        let new = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
+        let new = NewTopic::new(&self.name, partitions, replication);
         let new = own
             .iter()
             .chain(configuration)

@@ -1,14 +1,16 @@
 //! The log changes under psiren: made anew while it reads or is frozen, deleted by retention before it was read, full
 //! of offsets without a record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::Case;
 use crate::flights::reference;
 use crate::kafka::Kafka;
+use crate::kafka::cluster::Cluster;
 use crate::psiren::{Home, Psiren};
+use crate::size::sized;
 use crate::topic::{Record, Topic, unique};
 use crate::wait;
 
@@ -39,11 +41,19 @@ pub(super) fn cases() -> Vec<Case> {
             "aborted_and_compacted_records_are_absent_and_never_counted",
             aborted_and_compacted_records_are_absent_and_never_counted,
         ),
+        Case::cluster(
+            "leaders_that_move_and_brokers_that_are_away_cost_no_record",
+            leaders_that_move_and_brokers_that_are_away_cost_no_record,
+        ),
     ]
 }
 
 /// One monitor named `delays` over windows of six hours.
 fn home(kafka: &Kafka, topic: &Topic, extra: &str) -> Home {
+    home_at(kafka.address(), topic, extra)
+}
+
+fn home_at(brokers: &str, topic: &Topic, extra: &str) -> Home {
     let monitor = format!(
         r#"
 [monitor.delays]
@@ -59,7 +69,7 @@ idle_timeout = "1h"
         topic = topic.name,
         reference = reference(),
     );
-    Home::new(kafka, &unique("changes"), &monitor)
+    Home::at(brokers, &unique("changes"), &monitor)
 }
 
 /// `n` events on each of the first `partitions`, a minute apart from `hour` on.
@@ -256,4 +266,58 @@ fn aborted_and_compacted_records_are_absent_and_never_counted(kafka: &Kafka) {
     psiren.terminate();
     let unit = &home.units("delays")[0];
     assert_eq!((unit.next_offset, unit.unaccounted()), (end, 0));
+}
+
+fn leaders_that_move_and_brokers_that_are_away_cost_no_record(cluster: &mut Cluster) {
+    let topic = Topic::unborn(cluster.first(), "led");
+    topic.come_to_be_on(&[&[2, 1], &[1, 2], &[2, 1]]);
+    let home = home_at(&cluster.addresses(), &topic, "");
+    let psiren = home.start();
+    let mut counted = 0;
+    let mut more = |psiren: &Psiren, topic: &Topic| {
+        // Later than all before, so that none is late.
+        let records = events(PARTITIONS, 200, 4 * (counted as i64 / 600));
+        topic.produce(&records);
+        counted += records.len();
+        await_passed(psiren, "counted", counted);
+    };
+    more(&psiren, &topic);
+    cluster.kill_second();
+    wait::until("the first broker to lead", LIMIT, || {
+        topic.leaders() == [1; 3]
+    });
+    more(&psiren, &topic);
+    cluster.restart_second();
+    wait::until("the second broker to lead again", LIMIT, || {
+        topic.leaders() == [2, 1, 2]
+    });
+    more(&psiren, &topic);
+
+    cluster.freeze();
+    let begun = Instant::now();
+    psiren.wait_unready("brokers do not answer", LIMIT);
+    let away = sized(
+        Duration::ZERO,
+        Duration::from_secs(150),
+        Duration::from_secs(400),
+    );
+    wait::until(
+        "the brokers to be away for long enough",
+        LIMIT + away,
+        || {
+            assert_eq!(psiren.get("/livez").status, 200);
+            begun.elapsed() >= away
+        },
+    );
+    cluster.cont();
+    wait::until("leaders after the thaw", LIMIT, || {
+        topic.leaders().iter().all(|leader| *leader > 0)
+    });
+    more(&psiren, &topic);
+    psiren.wait_ready();
+    assert_eq!(psiren.metric("psiren_partition_stopped", &[]), None);
+    psiren.terminate();
+    for unit in home.units("delays") {
+        assert_eq!((unit.next_offset, unit.unaccounted()), (800, 0));
+    }
 }

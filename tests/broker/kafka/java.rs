@@ -16,6 +16,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// The cluster's id is a UUID in base64; a cluster of one on loopback needs no unique one.
 const CLUSTER: &str = "cHNpcmVuLXRlc3RzLTAwMQ";
 
+/// The storage tool's word for the first, and here only, controller of a cluster.
+pub(super) const ALONE: &str = "--standalone";
+
 pub(super) struct Java {
     jars: Jars,
     folder: TempDir,
@@ -25,7 +28,7 @@ pub(super) struct Java {
 impl Java {
     pub(super) fn new(jars: Jars, ports: Ports) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| format!("no temporary folder: {error}"))?;
-        Self::with(jars, folder, ports, &[], &[])
+        Self::with(jars, folder, ports, &[], &[ALONE])
     }
 
     /// A broker in `folder` with more settings, which go before the usual ones, and more arguments for the tool that
@@ -125,7 +128,7 @@ fn java(jars: &Jars, folder: &TempDir) -> Command {
 
 fn format_storage(jars: &Jars, folder: &TempDir, more: &[&str]) -> Result<(), String> {
     let output = java(jars, folder)
-        .args(["kafka.tools.StorageTool", "format", "--standalone"])
+        .args(["kafka.tools.StorageTool", "format"])
         .args(["-t", CLUSTER, "-c", "server.properties"])
         .args(more)
         .output()

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
-use super::java::Java;
+use super::java::{ALONE, Java};
 use super::properties::{Ports, free};
 use super::{Kafka, START_ATTEMPTS, Supply};
 
@@ -76,7 +76,7 @@ impl Secured {
             folder,
             own,
             &settings,
-            &["--add-scram", &user],
+            &[ALONE, "--add-scram", &user],
         )?;
         let mut kafka = Kafka {
             address: format!("127.0.0.1:{broker}"),
