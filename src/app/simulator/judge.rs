@@ -1,0 +1,65 @@
+//! The evaluators of one process, told by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::ends::Ends;
+use crate::app::evaluator::{Evaluator, Wiring};
+use crate::app::messages::{EvaluatorMessage, Progress};
+use crate::app::wiring::restore;
+use crate::health::Health;
+use crate::state::{ReportLog, StateStore};
+
+use super::setting::{monitors, name, watched};
+
+/// The evaluators of all monitors, going on from where the store says they stood.
+pub(super) struct Judge {
+    evaluators: Vec<Evaluator>,
+}
+
+impl Judge {
+    /// `None` when the process dies while it reads the store.
+    pub(super) fn begin<S>(store: &Arc<S>, partitions: &[i32]) -> Option<Self>
+    where
+        S: StateStore + ReportLog + 'static,
+    {
+        let mut evaluators = Vec::new();
+        for watched in watched() {
+            let wiring = Wiring {
+                mailbox: mpsc::unbounded_channel().1,
+                checks: mpsc::channel(1).1,
+                workers: vec![],
+                ends: Ends {
+                    commands: std::sync::mpsc::channel().0,
+                    shutdown: CancellationToken::new(),
+                },
+                log: Arc::clone(store) as Arc<dyn ReportLog>,
+                log_head: Arc::new(watch::Sender::new(0)),
+                view: watch::Sender::new(Arc::default()),
+                metrics: watched.metrics,
+                closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+                health: Health::default(),
+            };
+            let mut evaluator = restore(&watched.monitor, &**store, wiring).ok()?;
+            evaluator.take(EvaluatorMessage::Partitions(partitions.to_vec()));
+            evaluators.push(evaluator);
+        }
+        Some(Self { evaluators })
+    }
+
+    pub(super) fn hear(&mut self, progress: Progress) {
+        let named = monitors()
+            .iter()
+            .position(|m| name(m) == progress.key.monitor);
+        self.evaluators[named.unwrap()].take(EvaluatorMessage::Progress(progress));
+    }
+
+    pub(super) fn close(&mut self) {
+        for evaluator in &mut self.evaluators {
+            evaluator.close_by_watermark();
+        }
+    }
+}

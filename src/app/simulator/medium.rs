@@ -1,0 +1,44 @@
+//! What the state lies on.
+
+use crate::state::disk::{Choose, Folder, Fuse, Pages};
+use crate::state::folder::FolderStore;
+use crate::state::local::LocalStore;
+use crate::state::{ReportLog, StateError, StateStore};
+
+/// A disk with a store on it.
+pub(super) trait Medium: Default {
+    type Store: StateStore + ReportLog + 'static;
+    /// Several processes may use it at once.
+    const SHARED: bool;
+
+    fn open(&self, fuse: Fuse) -> Result<Self::Store, StateError>;
+
+    /// To be called when no process that dies with the power uses it any more.
+    fn lose_power(&self, choose: Choose<'_>);
+}
+
+impl Medium for Folder {
+    type Store = FolderStore;
+    const SHARED: bool = true;
+
+    fn open(&self, fuse: Fuse) -> Result<FolderStore, StateError> {
+        Ok(FolderStore::new(self.mount(fuse)))
+    }
+
+    fn lose_power(&self, choose: Choose<'_>) {
+        Folder::lose_power(self, choose);
+    }
+}
+
+impl Medium for Pages {
+    type Store = LocalStore;
+    const SHARED: bool = false;
+
+    fn open(&self, fuse: Fuse) -> Result<LocalStore, StateError> {
+        LocalStore::on(&self.mount(fuse))
+    }
+
+    fn lose_power(&self, choose: Choose<'_>) {
+        Pages::lose_power(self, choose);
+    }
+}
