@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Deposed,
     /// Evaluators that were overtaken tried to close windows.
     LateVerdict,
+    /// The evaluators in office found that deposed ones had been faster.
+    Overtaken,
     DeliveredAgain,
     /// The log dropped what was durable.
     Retention,
@@ -36,7 +38,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Killed,
         Self::KilledInWrite,
         Self::PowerLost,
@@ -51,6 +53,7 @@ impl Fault {
         Self::LateCheckpoint,
         Self::Deposed,
         Self::LateVerdict,
+        Self::Overtaken,
         Self::DeliveredAgain,
         Self::Retention,
         Self::OutOfRange,

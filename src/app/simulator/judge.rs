@@ -18,6 +18,7 @@ use super::setting::{monitors, name, watched};
 /// The evaluators of all monitors, going on from where the store says they stood.
 pub(super) struct Judge {
     evaluators: Vec<Evaluator>,
+    health: Health,
 }
 
 impl Judge {
@@ -26,7 +27,7 @@ impl Judge {
     where
         S: StateStore + ReportLog + 'static,
     {
-        let mut evaluators = Vec::new();
+        let (mut evaluators, health) = (Vec::new(), Health::default());
         for watched in watched() {
             let wiring = Wiring {
                 mailbox: mpsc::unbounded_channel().1,
@@ -41,13 +42,13 @@ impl Judge {
                 view: watch::Sender::new(Arc::default()),
                 metrics: watched.metrics,
                 closed_through: Arc::new(AtomicI64::new(i64::MIN)),
-                health: Health::default(),
+                health: health.clone(),
             };
             let mut evaluator = restore(&watched.monitor, &**store, wiring).ok()?;
             evaluator.take(EvaluatorMessage::Partitions(partitions.to_vec()));
             evaluators.push(evaluator);
         }
-        Some(Self { evaluators })
+        Some(Self { evaluators, health })
     }
 
     pub(super) fn hear(&mut self, progress: Progress) {
@@ -61,5 +62,10 @@ impl Judge {
         for evaluator in &mut self.evaluators {
             evaluator.close_by_watermark();
         }
+    }
+
+    /// Whether something could not be written.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.health.held().is_empty()
     }
 }

@@ -158,12 +158,6 @@ impl<M: Medium> World<M> {
         }
     }
 
-    fn close(&mut self) {
-        let own = self.own.iter_mut().map(|own| &mut own.judge);
-        let leader = self.leader.iter_mut().map(|leader| &mut leader.judge);
-        own.chain(leader).for_each(|judge| judge.close());
-    }
-
     fn arm(&mut self, process: usize) {
         let operations = self.random.below(40) as i64;
         self.armed_power = self.random.once_in(2);
@@ -192,13 +186,15 @@ impl<M: Medium> World<M> {
             leader.judge.close();
             self.happened.count(Fault::LateVerdict);
         }
+        self.deposed.retain(|leader| !leader.judge.is_refused());
     }
 
     /// No more faults: everything is read, made durable and evaluated, and then those that were cut
     /// off write what they have.
     fn come_to_rest(&mut self) {
         self.disarm();
-        self.revive_in_peace();
+        self.revive();
+        self.disarm();
         for process in 0..self.running.len() {
             for _ in 0..self.script.records() * 2 + 20 {
                 self.turn(process);
@@ -210,6 +206,7 @@ impl<M: Medium> World<M> {
         }
         self.hear();
         self.close();
+        self.revive();
         self.snapshot();
         while !self.running.is_empty() {
             self.stop(0);
@@ -227,11 +224,6 @@ impl<M: Medium> World<M> {
         self.check(true);
         self.lose_power();
         self.check(true);
-    }
-
-    fn revive_in_peace(&mut self) {
-        self.revive();
-        self.disarm();
     }
 }
 

@@ -99,9 +99,9 @@ impl<M: Medium> World<M> {
         Ok(Arc::new(Witness { store, promises }))
     }
 
-    /// Everything that has to run runs, and every partition has an owner.
+    /// Starts what has to run, until every partition has an owner.
     pub(super) fn revive(&mut self) {
-        loop {
+        while !self.is_up() {
             if self.running.is_empty() {
                 self.join();
             }
@@ -113,10 +113,14 @@ impl<M: Medium> World<M> {
                     self.assign_somewhere(partition);
                 }
             }
-            if self.bury() {
-                return;
-            }
+            self.bury();
         }
+    }
+
+    fn is_up(&self) -> bool {
+        let owned = |p: &i32| self.seats.contains_key(p);
+        let led = self.leader.is_some() || !M::SHARED;
+        led && !self.running.is_empty() && self.script.partitions().iter().all(owned)
     }
 
     /// Starts one more process. Now and then it dies over it.
@@ -314,25 +318,27 @@ impl<M: Medium> World<M> {
         self.zombies.push(zombie);
     }
 
-    /// Ends what has died, checks what it left behind; true when all was well.
-    pub(super) fn bury(&mut self) -> bool {
+    /// Ends what has died, and checks what it left behind.
+    pub(super) fn bury(&mut self) {
         let leader_died = self.leader.as_ref().is_some_and(|l| l.fuse.is_blown());
         let anybody = leader_died || self.running.iter().any(|r| r.process.fuse.is_blown());
         self.zombies.retain(|z| !z.process.fuse.is_blown());
         self.deposed.retain(|l| !l.fuse.is_blown());
-        if !anybody {
-            return true;
+        if anybody {
+            self.leader = self.leader.take().filter(|l| !l.fuse.is_blown());
+            self.drop_dead();
+            self.died_in_write();
         }
+    }
+
+    fn died_in_write(&mut self) {
         if std::mem::take(&mut self.armed_power) {
             self.happened.count(Fault::PowerLostInWrite);
             self.lose_power();
         } else {
             self.happened.count(Fault::KilledInWrite);
-            self.leader = self.leader.take().filter(|l| !l.fuse.is_blown());
-            self.drop_dead();
         }
         self.check(false);
-        false
     }
 
     fn drop_dead(&mut self) {
@@ -378,17 +384,34 @@ impl<M: Medium> World<M> {
 
     pub(super) fn stop(&mut self, process: usize) {
         self.happened.count(Fault::Stopped);
-        let stopped = self.running.swap_remove(process);
-        self.seats.retain(|_, seat| seat.process != stopped.id);
-        let fuse = stopped.process.fuse.clone();
-        let told = stopped.process.stop();
+        let Running { id, process, store } = self.running.swap_remove(process);
+        self.seats.retain(|_, seat| seat.process != id);
+        let fuse = process.fuse.clone();
+        let told = process.stop();
         if let Some(mut own) = self.own.take() {
             told.into_iter().for_each(|p| own.hear(p, &self.promises));
             own.judge.close();
         }
+        drop(store);
         if fuse.is_blown() {
-            // It died over it.
-            self.happened.count(Fault::KilledInWrite);
+            self.died_in_write();
+        } else {
+            self.check(false);
+        }
+    }
+
+    /// The evaluators close what they can. Where others were faster, they are to begin again from
+    /// what those have written.
+    pub(super) fn close(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.judge.close();
+        }
+        if let Some(leader) = &mut self.leader {
+            leader.judge.close();
+            if leader.judge.is_refused() && !leader.fuse.is_blown() {
+                self.happened.count(Fault::Overtaken);
+                self.leader = None;
+            }
         }
     }
 

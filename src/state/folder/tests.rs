@@ -44,8 +44,10 @@ fn a_late_checkpoint_of_an_overtaken_process_changes_nothing() {
 
 #[test]
 fn a_process_may_die_in_every_operation_of_a_checkpoint() {
-    let (before, after) = ((key("m", 0), unit(5)), (key("m", 0), unit(9)));
     let panes = [(key("m", 0), sealed(3, 4))];
+    let mut open = unit(5);
+    open.open.insert(PaneId(3), pane(1, 4));
+    let (before, after) = ((key("m", 0), open), (key("m", 0), unit(9)));
     for operations in 0.. {
         let folder = Folder::default();
         on(&folder)
@@ -123,6 +125,7 @@ fn reports_and_what_they_close_are_there_together_and_once() {
     assert_eq!(commit(3).unwrap(), 2);
     let overtaken = commit(2).unwrap_err().to_string();
     assert!(overtaken.contains("another evaluator"), "{overtaken}");
+    assert_eq!(store.sealed("m").unwrap(), panes[2..]);
     lose_power(&folder);
     assert_eq!(store.evaluator("m").unwrap(), evaluator(3));
     let ends = ReportLog::read(&store, 0, 9).unwrap();
@@ -130,7 +133,6 @@ fn reports_and_what_they_close_are_there_together_and_once() {
     assert_eq!(ends, [(1, 2), (2, 3)]);
     assert_eq!(store.head().unwrap(), 2);
     assert_eq!(store.history("m", 3, 9, 9).unwrap().len(), 1);
-    assert_eq!(on(&folder).sealed("m").unwrap(), panes[2..]);
 }
 
 #[test]
