@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::drift::{Gaps, PaneCounts, PaneId, SealedPane};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::source::{SourceEvent, TopicPartition};
@@ -83,6 +83,8 @@ pub(crate) struct Progress {
     pub last_open: Option<PaneId>,
     /// When the newest record was appended.
     pub newest_record_ms: Option<i64>,
+    /// Where records of it are known to be missing.
+    pub gaps: Gaps,
     pub stamps: Vec<SealStamp>,
     /// When a record last arrived, or when the partition was assigned.
     pub arrived: Instant,

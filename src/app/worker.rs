@@ -323,15 +323,17 @@ impl<S: Source + 'static> Loop<S> {
         }
         for partition in &self.partitions {
             for unit in &partition.units {
+                let watched = &self.worker.watched[unit.monitor];
+                let name = &watched.monitor.definition.monitor;
+                let UnitKey {
+                    monitor: _,
+                    topic,
+                    partition,
+                } = &unit.key;
+                let metrics = &self.worker.metrics;
+                metrics.account(name, topic, *partition, &unit.account());
                 if let Some(ms) = unit.panes().greatest_ms() {
-                    let watched = &self.worker.watched[unit.monitor];
-                    let UnitKey {
-                        monitor: _,
-                        topic,
-                        partition,
-                    } = &unit.key;
-                    let name = &watched.monitor.definition.monitor;
-                    self.worker.metrics.watermark(name, topic, *partition, ms);
+                    metrics.watermark(name, topic, *partition, ms);
                 }
             }
         }
@@ -505,6 +507,7 @@ fn progress_of(
         sealed_before: unit.panes().sealed_before(&monitor.definition.panes),
         greatest_ms: unit.panes().greatest_ms(),
         newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
+        gaps: unit.gaps().clone(),
         stamps: std::mem::take(&mut unit.stamps),
         arrived,
         assigned,
@@ -536,6 +539,7 @@ pub(crate) fn restored_progress(
         first_open: open.keys().next().copied(),
         last_open: open.keys().next_back().copied(),
         newest_record_ms,
+        gaps: state.gaps.clone(),
         stamps: sealed_before.map(stamp).into_iter().collect(),
         arrived: assigned,
         assigned,

@@ -60,6 +60,7 @@ fn assigned(partition: i32, at: Instant) -> Progress {
         first_open: None,
         last_open: None,
         newest_record_ms: None,
+        gaps: Gaps::default(),
         stamps: Vec::new(),
         arrived: at,
         assigned: at,
