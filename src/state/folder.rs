@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ use crate::drift::{Pane, PaneId, SealedPane};
 /// A folder as one process uses it.
 pub(crate) struct FolderStore {
     folder: Mounted,
+    /// By monitor: how far the record of evaluations reached that this process goes on from.
+    goes_on_from: Mutex<BTreeMap<String, Option<i64>>>,
 }
 
 /// Reports, and where the evaluator stands after them, in one record: neither is there without the
@@ -43,7 +46,10 @@ impl Record for Evaluated {
 
 impl FolderStore {
     pub(crate) fn new(folder: Mounted) -> Self {
-        Self { folder }
+        Self {
+            folder,
+            goes_on_from: Mutex::default(),
+        }
     }
 
     /// Makes a record durable but for its name. One that is there already is kept: to write it
@@ -106,21 +112,16 @@ impl FolderStore {
         Ok(entries.collect())
     }
 
-    fn last_evaluated(&self, monitor: &str) -> Result<Option<Evaluated>, StateError> {
-        let key = format!("evaluated {monitor}");
-        let mut reaches: Vec<i64> = self
-            .names(&format!("{key} "))?
-            .iter()
-            .filter_map(|name| Some(split(name)?.1))
-            .collect();
-        reaches.sort_unstable();
-        for at in reaches.into_iter().rev() {
-            let bytes = self.folder.read(&named(&key, at)).map_err(failed)?;
-            if let Ok(record) = codec::decode(&bytes) {
-                return Ok(Some(record));
-            }
-        }
-        Ok(None)
+    /// The last record of evaluations that can be decoded, and how far it reaches.
+    fn last_evaluated(&self, monitor: &str) -> Result<Option<(i64, Evaluated)>, StateError> {
+        let records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
+        let last = records.into_iter().max_by_key(|(_, at, _)| *at);
+        Ok(last.map(|(_, at, record)| (at, record)))
+    }
+
+    fn goes_on_from(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
+        let held = self.goes_on_from.lock();
+        held.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn monitors(&self) -> Result<Vec<String>, StateError> {
@@ -157,15 +158,9 @@ impl StateStore for FolderStore {
         Ok(())
     }
 
-    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError> {
-        let units = self.names(&format!("{} ", unit_key(unit)))?;
-        let panes = self.names(&format!("pane {} ", place(unit)))?;
-        for name in units.iter().chain(&panes) {
-            let aside = format!("aside {at_ms} {name}");
-            self.folder.rename(name, &aside).map_err(failed)?;
-        }
-        self.sync_folder()?;
-        Ok(!units.is_empty())
+    /// Refused: names by offset do not tell a log from the one that took its place.
+    fn set_aside(&self, _: &UnitKey, _: &UnitState, _: i64) -> Result<bool, StateError> {
+        Err(refused("it keeps the counts of one log only"))
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
@@ -197,9 +192,9 @@ impl StateStore for FolderStore {
 impl ReportLog for FolderStore {
     /// Gives the number of the last entry among those of `monitor`.
     ///
-    /// Refused when a window is closed already: that comes from an evaluator that was overtaken. It
-    /// may have looked for panes that its successor has dropped, so nothing it found out since can
-    /// be trusted.
+    /// Refused to an evaluator that was overtaken, which has not read the last record: its successor
+    /// has dropped panes that it never saw, so nothing it finds out can be trusted, not even windows
+    /// that nobody has closed.
     fn commit(
         &self,
         monitor: &str,
@@ -211,18 +206,20 @@ impl ReportLog for FolderStore {
             return Err(refused("it keeps the reports of windows, nothing else"));
         }
         let last = self.last_evaluated(monitor)?;
-        let told = last.as_ref().and_then(|l| window_end(l.entries.last()?));
-        if entries.iter().any(|entry| window_end(entry) <= told) {
-            return Err(refused("another evaluator has closed these windows"));
+        let reached = last.as_ref().map(|(at, _)| *at);
+        if self.goes_on_from().get(monitor) != Some(&reached) {
+            return Err(refused("another evaluator has gone on from there"));
         }
         let record = Evaluated {
             state: state.clone(),
             entries: entries.to_vec(),
-            head: last.map_or(0, |last| last.head) + entries.len() as u64,
+            head: last.map_or(0, |(_, last)| last.head) + entries.len() as u64,
         };
-        let closed_through = state.closed_through.map_or(i64::MIN, |end| end.0);
-        self.put(&format!("evaluated {monitor}"), closed_through, &record)?;
+        let reaches = state.closed_through.map_or(i64::MIN, |end| end.0);
+        self.put(&format!("evaluated {monitor}"), reaches, &record)?;
         self.sync_folder()?;
+        self.goes_on_from()
+            .insert(monitor.to_owned(), Some(reaches));
         for name in self.names(&format!("pane {monitor} "))? {
             let id = split(&name).and_then(|(key, _)| parse(key)?.1);
             if id < needed_from {
@@ -238,7 +235,9 @@ impl ReportLog for FolderStore {
         }
         self.sync_folder()?;
         let last = self.last_evaluated(monitor)?;
-        Ok(last.map_or_else(EvaluatorState::default, |last| last.state))
+        let reached = last.as_ref().map(|(at, _)| *at);
+        self.goes_on_from().insert(monitor.to_owned(), reached);
+        Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state))
     }
 
     fn head(&self) -> Result<u64, StateError> {

@@ -70,6 +70,8 @@ impl Process {
             evaluators: evaluators.collect(),
             health,
             metrics: metrics(),
+            topic_ids: Box::new(|_| None),
+            other_log: Box::new(|| {}),
             give_up,
         };
         Self {

@@ -6,11 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::app::fixtures::{TOPIC, WIDTH, config, keep_only, monitor};
 use crate::app::worker::Watched;
-use crate::event::Outcome;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::source::TopicPartition;
-use crate::state::{UnitKey, UnitState};
+use crate::state::UnitKey;
 
 /// One takes every event, a little late; the other only some, never late, in longer windows.
 pub(super) fn monitors() -> &'static [Arc<Monitor>; 2] {
@@ -63,15 +62,5 @@ pub(super) fn place(partition: i32) -> TopicPartition {
     TopicPartition {
         topic: TOPIC.into(),
         partition,
-    }
-}
-
-pub(super) fn fresh() -> UnitState {
-    UnitState {
-        next_offset: 0,
-        greatest_ms: None,
-        open: BTreeMap::new(),
-        outcomes: vec![0; Outcome::ALL.len()],
-        splice: None,
     }
 }

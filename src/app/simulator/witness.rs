@@ -53,8 +53,8 @@ impl<S: StateStore> StateStore for Witness<S> {
         Ok(())
     }
 
-    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError> {
-        self.store.set_aside(unit, at_ms)
+    fn set_aside(&self, unit: &UnitKey, fresh: &UnitState, at_ms: i64) -> Result<bool, StateError> {
+        self.store.set_aside(unit, fresh, at_ms)
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {

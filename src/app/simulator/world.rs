@@ -19,7 +19,7 @@ use super::oracle::{Oracle, check_told, needed};
 use super::process::Process;
 use super::random::Random;
 use super::script::Script;
-use super::setting::{fresh, monitor_of, monitors, name, place, unit_key};
+use super::setting::{monitor_of, monitors, name, place, unit_key};
 use super::told::Told;
 use super::witness::{Promises, Witness};
 
@@ -458,7 +458,7 @@ fn restored(
             .filter(|(k, _)| *k == key)
             .map(|(_, state)| state)
             .next();
-        units.push((key, stored.unwrap_or_else(fresh)));
+        units.push((key, stored.unwrap_or_else(|| UnitState::fresh(0, None))));
     }
     store.checkpoint(&[], &units)?;
     Ok(units)

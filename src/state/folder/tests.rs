@@ -117,14 +117,18 @@ fn reports_and_what_they_close_are_there_together_and_once() {
     let store = on(&folder);
     let panes: Vec<_> = (1..5).map(|id| (key("m", 0), sealed(id, 4))).collect();
     store.checkpoint(&panes, &[(key("m", 0), unit(5))]).unwrap();
-    let commit = |end: i64| {
+    let commit = |store: &FolderStore, end: i64| {
         let entries = [report("m", end, 0)];
-        on(&folder).commit("m", &evaluator(end), &entries, Some(PaneId(end)))
+        store.commit("m", &evaluator(end), &entries, Some(PaneId(end)))
     };
-    assert_eq!(commit(2).unwrap(), 1);
-    assert_eq!(commit(3).unwrap(), 2);
-    let overtaken = commit(2).unwrap_err().to_string();
-    assert!(overtaken.contains("another evaluator"), "{overtaken}");
+    let overtaken = on(&folder);
+    for store in [&store, &overtaken] {
+        assert_eq!(store.evaluator("m").unwrap(), EvaluatorState::default());
+    }
+    assert_eq!(commit(&store, 2).unwrap(), 1);
+    assert_eq!(commit(&store, 3).unwrap(), 2);
+    let why = commit(&overtaken, 4).unwrap_err().to_string();
+    assert!(why.contains("another evaluator"), "{why}");
     assert_eq!(store.sealed("m").unwrap(), panes[2..]);
     lose_power(&folder);
     assert_eq!(store.evaluator("m").unwrap(), evaluator(3));
@@ -136,16 +140,12 @@ fn reports_and_what_they_close_are_there_together_and_once() {
 }
 
 #[test]
-fn a_unit_that_was_set_aside_starts_over() {
-    let folder = Folder::default();
-    let store = on(&folder);
-    let panes = [(key("m", 0), sealed(3, 4))];
-    store.checkpoint(&panes, &[(key("m", 0), unit(5))]).unwrap();
-    assert!(store.set_aside(&key("m", 0), 1).unwrap());
-    assert!(!store.set_aside(&key("m", 0), 2).unwrap());
-    store.checkpoint(&[], &[(key("m", 0), unit(2))]).unwrap();
-    assert_eq!(store.units("m").unwrap(), [(key("m", 0), unit(2))]);
-    assert_eq!(store.sealed("m").unwrap(), []);
+fn a_log_that_changed_is_refused() {
+    let store = on(&Folder::default());
+    store.checkpoint(&[], &[(key("m", 0), unit(5))]).unwrap();
+    let refused = store.set_aside(&key("m", 0), &unit(0), 1).unwrap_err();
+    assert!(refused.to_string().contains("one log only"), "{refused}");
+    assert_eq!(store.units("m").unwrap(), [(key("m", 0), unit(5))]);
 }
 
 #[test]
