@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use anyhow::Result;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +23,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// `None` when the process dies while it reads the store.
-    pub(super) fn begin<S>(store: &Arc<S>, partitions: &[i32]) -> Option<Self>
+    pub(super) fn begin<S>(store: &Arc<S>, partitions: &[i32]) -> Result<Self>
     where
         S: StateStore + ReportLog + 'static,
     {
@@ -44,11 +44,11 @@ impl Judge {
                 closed_through: Arc::new(AtomicI64::new(i64::MIN)),
                 health: health.clone(),
             };
-            let mut evaluator = restore(&watched.monitor, &**store, wiring).ok()?;
+            let mut evaluator = restore(&watched.monitor, &**store, wiring)?;
             evaluator.take(EvaluatorMessage::Partitions(partitions.to_vec()));
             evaluators.push(evaluator);
         }
-        Some(Self { evaluators, health })
+        Ok(Self { evaluators, health })
     }
 
     pub(super) fn hear(&mut self, progress: Progress) {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Result;
+
 use crate::app::messages::Progress;
 use crate::app::worker::restored_progress;
 use crate::drift::{PaneId, SealedPane};
@@ -24,8 +26,7 @@ pub(super) struct Leader<S> {
 }
 
 impl<S: StateStore + ReportLog + 'static> Leader<S> {
-    /// `None` when it dies while it reads the store.
-    pub(super) fn begin(store: Arc<S>, fuse: Fuse, partitions: &[i32]) -> Option<Self> {
+    pub(super) fn begin(store: Arc<S>, fuse: Fuse, partitions: &[i32]) -> Result<Self> {
         let judge = Judge::begin(&store, partitions)?;
         let mut this = Self {
             store,
@@ -35,12 +36,12 @@ impl<S: StateStore + ReportLog + 'static> Leader<S> {
             began: Instant::now(),
         };
         for monitor in monitors() {
-            for (key, state) in this.store.units(name(monitor)).ok()? {
+            for (key, state) in this.store.units(name(monitor))? {
                 this.tell(&key, &state, Vec::new());
                 this.seen.insert(key, state);
             }
         }
-        Some(this)
+        Ok(this)
     }
 
     /// Tells the evaluators of every unit that has come further, with the panes it let go of

@@ -11,6 +11,9 @@ pub(super) trait Medium: Default {
     /// Several processes may use it at once.
     const SHARED: bool;
 
+    /// What is done once, before anything fails.
+    fn begin(&self);
+
     fn open(&self, fuse: Fuse) -> Result<Self::Store, StateError>;
 
     /// To be called when no process that dies with the power uses it any more.
@@ -20,6 +23,8 @@ pub(super) trait Medium: Default {
 impl Medium for Folder {
     type Store = FolderStore;
     const SHARED: bool = true;
+
+    fn begin(&self) {}
 
     fn open(&self, fuse: Fuse) -> Result<FolderStore, StateError> {
         Ok(FolderStore::new(self.mount(fuse)))
@@ -33,6 +38,12 @@ impl Medium for Folder {
 impl Medium for Pages {
     type Store = LocalStore;
     const SHARED: bool = false;
+
+    /// The first start of all is left in peace: a file that it began and did not finish is no state,
+    /// and the next start says so.
+    fn begin(&self) {
+        LocalStore::on(self).unwrap();
+    }
 
     fn open(&self, fuse: Fuse) -> Result<LocalStore, StateError> {
         LocalStore::on(&self.mount(fuse))

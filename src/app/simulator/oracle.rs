@@ -95,7 +95,7 @@ impl Oracle {
 }
 
 /// Panes before this one belong to no window after the one that ends at `end`.
-pub(super) fn needed(monitor: &Monitor, end: PaneId) -> PaneId {
+fn needed(monitor: &Monitor, end: PaneId) -> PaneId {
     let window = monitor.definition.window;
     PaneId(end.0 + (window.slide_ms - window.size_ms) / WIDTH)
 }

@@ -96,6 +96,7 @@ impl Process {
             units,
             at,
         };
+        self.loops[member].idle.store(false, Ordering::Relaxed);
         let event = SourceEvent::Assigned(vec![assignment]);
         self.send(member, WorkerCommand::Source(event));
     }

@@ -158,15 +158,6 @@ impl<M: Medium> World<M> {
         }
     }
 
-    fn arm(&mut self, process: usize) {
-        let operations = self.random.below(40) as i64;
-        self.armed_power = self.random.once_in(2);
-        match &self.leader {
-            Some(leader) if self.random.once_in(3) => leader.fuse.set(operations),
-            _ => self.running[process].process.fuse.set(operations),
-        }
-    }
-
     fn zombie_acts(&mut self) {
         let reads = self.random.once_in(2);
         let Some(zombie) = self.zombies.first_mut() else {
@@ -192,9 +183,8 @@ impl<M: Medium> World<M> {
     /// No more faults: everything is read, made durable and evaluated, and then those that were cut
     /// off write what they have.
     fn come_to_rest(&mut self) {
-        self.disarm();
+        self.calm_down();
         self.revive();
-        self.disarm();
         for process in 0..self.running.len() {
             for _ in 0..self.script.records() * 2 + 20 {
                 self.turn(process);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::app::messages::{Progress, UnitSnapshot};
 use crate::drift::{PaneCounts, PaneId};
 use crate::monitor::Monitor;
-use crate::state::{StateStore, UnitKey};
+use crate::state::{ReportLog, StateError, StateStore, UnitKey};
 
 use super::script::Script;
 use super::setting::{monitors, name, unit_key};
@@ -15,17 +15,23 @@ use super::setting::{monitors, name, unit_key};
 pub(super) struct Told {
     panes: BTreeMap<(UnitKey, PaneId), PaneCounts>,
     sealed_before: BTreeMap<UnitKey, PaneId>,
+    /// By monitor: panes before this one may have been dropped before the start.
+    kept_from: BTreeMap<String, PaneId>,
 }
 
 impl Told {
-    pub(super) fn begin(store: &impl StateStore) -> Self {
+    pub(super) fn begin(store: &(impl StateStore + ReportLog)) -> Result<Self, StateError> {
         let mut this = Self::default();
         for monitor in monitors() {
-            for (key, pane) in store.sealed(name(monitor)).unwrap_or_default() {
+            let name = name(monitor);
+            for (key, pane) in store.sealed(name)? {
                 this.panes.insert((key, pane.id), pane.pane.counts);
             }
+            if let Some(kept_from) = store.evaluator(name)?.kept_from {
+                this.kept_from.insert(name.to_owned(), kept_from);
+            }
         }
-        this
+        Ok(this)
     }
 
     pub(super) fn hear(&mut self, progress: &Progress) {
@@ -39,15 +45,8 @@ impl Told {
         }
     }
 
-    /// What was told and what is open together are what was counted, each pane once. Panes before
-    /// `needed` may be gone since before the start.
-    pub(super) fn check(
-        &self,
-        script: &Script,
-        monitor: &Monitor,
-        open: UnitSnapshot,
-        needed: Option<PaneId>,
-    ) {
+    /// What was told and what is open together are what was counted, each pane once.
+    pub(super) fn check(&self, script: &Script, monitor: &Monitor, open: UnitSnapshot) {
         let key = unit_key(monitor, open.partition);
         let told = self.panes.range((key.clone(), PaneId(i64::MIN))..);
         let told = told.take_while(|((k, _), _)| *k == key);
@@ -62,9 +61,9 @@ impl Told {
         let counted = script.recount(monitor, open.partition, open.next_offset);
         let counted = counted.panes.into_iter();
         let mut counted: BTreeMap<_, _> = counted.map(|(id, pane)| (id, pane.counts)).collect();
-        if let Some(needed) = needed {
-            held.retain(|id, _| *id >= needed);
-            counted.retain(|id, _| *id >= needed);
+        if let Some(kept_from) = self.kept_from.get(name(monitor)) {
+            held.retain(|id, _| id >= kept_from);
+            counted.retain(|id, _| id >= kept_from);
         }
         assert_eq!(held, counted);
     }

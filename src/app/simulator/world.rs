@@ -15,7 +15,7 @@ use super::feed::{Feed, Starts};
 use super::judge::Judge;
 use super::leader::Leader;
 use super::medium::Medium;
-use super::oracle::{Oracle, check_told, needed};
+use super::oracle::{Oracle, check_told};
 use super::process::Process;
 use super::random::Random;
 use super::script::Script;
@@ -64,15 +64,19 @@ pub(super) struct World<M: Medium> {
     pub leader: Option<Leader<Witness<M::Store>>>,
     pub deposed: Vec<Leader<Witness<M::Store>>>,
     /// What blows next takes the power of the whole machine with it.
-    pub armed_power: bool,
+    armed_power: bool,
+    /// No process dies any more.
+    calm: bool,
 }
 
 impl<M: Medium> World<M> {
     pub(super) fn new(mut random: Random) -> Self {
         let script = Script::new(&mut random);
         let eager = random.once_in(2);
+        let medium = M::default();
+        medium.begin();
         Self {
-            medium: M::default(),
+            medium,
             oracle: Oracle::new(&script),
             happened: Happened::default(),
             script,
@@ -89,6 +93,7 @@ impl<M: Medium> World<M> {
             leader: None,
             deposed: Vec::new(),
             armed_power: false,
+            calm: false,
             random,
         }
     }
@@ -126,19 +131,17 @@ impl<M: Medium> World<M> {
     /// Starts one more process. Now and then it dies over it.
     pub(super) fn join(&mut self) {
         let fuse = self.fuse_for_start();
-        let Ok(store) = self.open(fuse.clone()) else {
-            assert!(fuse.is_blown(), "the state cannot be opened");
-            self.happened.count(Fault::KilledInStart);
-            return;
+        let store = match self.open(fuse.clone()) {
+            Ok(store) => store,
+            Err(error) => return self.died_in_start(&fuse, &error),
         };
         if !M::SHARED {
-            let told = Told::begin(&*store);
-            let Some(judge) = Judge::begin(&store, &self.script.partitions()) else {
-                assert!(fuse.is_blown(), "the state cannot be read");
-                self.happened.count(Fault::KilledInStart);
-                return;
-            };
-            self.own = Some(Own { judge, told });
+            let judge = Judge::begin(&store, &self.script.partitions());
+            match (judge, Told::begin(&*store)) {
+                (Ok(judge), Ok(told)) => self.own = Some(Own { judge, told }),
+                (Err(error), _) => return self.died_in_start(&fuse, &error),
+                (_, Err(error)) => return self.died_in_start(&fuse, &error),
+            }
         }
         self.processes_begun += 1;
         let feed = |_| {
@@ -159,20 +162,23 @@ impl<M: Medium> World<M> {
 
     fn begin_leader(&mut self) {
         let fuse = self.fuse_for_start();
-        let store = self.open(fuse.clone());
         let partitions = self.script.partitions();
-        self.leader = store
-            .ok()
-            .and_then(|s| Leader::begin(s, fuse.clone(), &partitions));
-        if self.leader.is_none() {
-            assert!(fuse.is_blown(), "the state cannot be read");
-            self.happened.count(Fault::KilledInStart);
+        let store = self.open(fuse.clone()).map_err(anyhow::Error::from);
+        match store.and_then(|s| Leader::begin(s, fuse.clone(), &partitions)) {
+            Ok(leader) => self.leader = Some(leader),
+            Err(error) => self.died_in_start(&fuse, &error),
         }
+    }
+
+    /// A state that cannot be read is that of a process that died while it did.
+    fn died_in_start(&mut self, fuse: &Fuse, error: &dyn std::fmt::Display) {
+        assert!(fuse.is_blown(), "the state cannot be read: {error:#}");
+        self.happened.count(Fault::KilledInStart);
     }
 
     fn fuse_for_start(&mut self) -> Fuse {
         let fuse = Fuse::default();
-        if self.random.once_in(12) {
+        if self.random.once_in(12) && !self.calm {
             fuse.set(self.random.below(12) as i64);
         }
         fuse
@@ -198,6 +204,8 @@ impl<M: Medium> World<M> {
             return;
         };
         let at = Instant::now();
+        // What the checkpointer told before is on the same wire, ahead of it.
+        self.listen();
         if let Some(own) = &mut self.own {
             for (key, state) in &units {
                 let progress = restored_progress(key, state, monitor_of(key), at);
@@ -280,16 +288,13 @@ impl<M: Medium> World<M> {
         let Some(own) = &self.own else {
             return;
         };
+        let members = self.members;
         for running in &mut self.running {
-            for (monitor, member) in monitors()
-                .iter()
-                .flat_map(|m| (0..self.members).map(move |member| (m, member)))
-            {
-                let closed = self.promises.lock();
-                let closed = closed.closed_through.get(name(monitor)).copied();
-                let needed = closed.map(|end| needed(monitor, end));
-                for unit in running.process.snapshot(member, name(monitor)) {
-                    own.told.check(&self.script, monitor, unit, needed);
+            for monitor in monitors() {
+                for member in 0..members {
+                    for unit in running.process.snapshot(member, name(monitor)) {
+                        own.told.check(&self.script, monitor, unit);
+                    }
                 }
             }
         }
@@ -426,10 +431,22 @@ impl<M: Medium> World<M> {
         self.happened.windows = self.oracle.windows() as u64;
     }
 
-    pub(super) fn disarm(&mut self) {
+    /// Lets one process die in some operation on the disk that is to come, and now and then the
+    /// whole machine with it.
+    pub(super) fn arm(&mut self, process: usize) {
+        let operations = self.random.below(40) as i64;
+        self.armed_power = self.random.once_in(2);
+        match &self.leader {
+            Some(leader) if self.random.once_in(3) => leader.fuse.set(operations),
+            _ => self.running[process].process.fuse.set(operations),
+        }
+    }
+
+    pub(super) fn calm_down(&mut self) {
         self.armed_power = false;
-        let fuses = self.running.iter().chain(&self.zombies);
-        let fuses = fuses.map(|r| &r.process.fuse);
+        self.calm = true;
+        let processes = self.running.iter().chain(&self.zombies);
+        let fuses = processes.map(|r| &r.process.fuse);
         let leaders = self.leader.iter().chain(&self.deposed);
         for fuse in fuses.chain(leaders.map(|l| &l.fuse)) {
             fuse.set(i64::MAX);
