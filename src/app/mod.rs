@@ -19,6 +19,8 @@ mod fixtures;
 mod messages;
 mod neighbour;
 mod reload;
+#[cfg(test)]
+mod simulator;
 mod sink_metrics;
 mod start;
 mod tally;

@@ -381,7 +381,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 /// The evaluator where it stood: its ring over stored panes, its incidents, its last report.
-fn restore<S: StateStore + ReportLog>(
+pub(super) fn restore<S: StateStore + ReportLog>(
     monitor: &Arc<Monitor>,
     store: &S,
     wiring: Wiring,

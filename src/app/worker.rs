@@ -67,7 +67,7 @@ struct Partition {
     assigned_offset: i64,
 }
 
-struct Loop<S> {
+pub(super) struct Loop<S> {
     worker: Worker<S>,
     counters: Vec<Counter>,
     partitions: Vec<Partition>,
@@ -97,7 +97,7 @@ impl<S: Source + 'static> Worker<S> {
 }
 
 impl<S: Source + 'static> Loop<S> {
-    fn new(worker: Worker<S>) -> Self {
+    pub(super) fn new(worker: Worker<S>) -> Self {
         let watched = worker.watched.iter();
         let now = Instant::now();
         Self {
@@ -118,7 +118,7 @@ impl<S: Source + 'static> Loop<S> {
         }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.worker.heartbeat.beat();
         self.serve_commands();
         if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {
@@ -224,7 +224,7 @@ impl<S: Source + 'static> Loop<S> {
         format!("worker {}", self.worker.id)
     }
 
-    fn serve_commands(&mut self) {
+    pub(super) fn serve_commands(&mut self) {
         loop {
             if let Some(command) = self.postponed.pop_front() {
                 self.obey(command);
@@ -464,7 +464,7 @@ impl<S: Source + 'static> Loop<S> {
 
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         if !self.make_durable(LAST_CHECKPOINT) {
             tracing::error!(
                 "stopped before the last checkpoint was durable; the next start reads those records again"
