@@ -1,0 +1,282 @@
+//! psiren under torture: killed, frozen, stopped and doubled at random moments, with a broker that is not better off,
+//! while every kind of record flows. At the end its counts are those of a recount of the log, its rows those of an
+//! uninterrupted psiren, and each incident was told once.
+//!
+//! A run is made of rounds. A round has a seed, topics and state of its own; its plan, records and faults follow from the
+//! seed, only the moments at which things meet do not.
+
+mod checks;
+mod faults;
+mod flow;
+mod messages;
+mod plan;
+mod records;
+mod recount;
+#[path = "../../support/torture.rs"]
+mod sizes;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use self::checks::Recounts;
+use self::faults::Fault;
+use self::flow::Flow;
+use self::plan::Plan;
+use crate::Case;
+use crate::kafka::Kafka;
+use crate::psiren::{Home, Psiren};
+use crate::wait;
+use crate::webhook::{Answer, Webhook};
+
+/// For everything that is left once nothing is broken any more.
+const CATCH_UP: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(60);
+/// The webhook answers after up to so long: a kill may fall between a message and the word that it arrived.
+const ANSWER_MS: u64 = 60;
+const RECEIVER: &str = "oncall";
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![Case::own(
+        "torture_by_kills_zombies_and_broker_faults_leaves_the_counts_of_a_recount",
+        torture_by_kills_zombies_and_broker_faults_leaves_the_counts_of_a_recount,
+    )]
+}
+
+/// What one round has, at least.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    kills: usize,
+    zombies: usize,
+    /// Of the broker.
+    faults: usize,
+    events: u64,
+    /// Of event time.
+    hours: i64,
+}
+
+fn torture_by_kills_zombies_and_broker_faults_leaves_the_counts_of_a_recount(kafka: &mut Kafka) {
+    let small = Size {
+        kills: 4,
+        zombies: 1,
+        faults: 1,
+        events: 24_000,
+        hours: 4,
+    };
+    let ci = Size {
+        kills: 10,
+        zombies: 1,
+        faults: 2,
+        events: 380_000,
+        hours: 12,
+    };
+    let long = Size {
+        kills: 50,
+        zombies: 5,
+        faults: 10,
+        events: 5_000_000,
+        hours: 24,
+    };
+    let (rounds, size) = sizes::sized((1, small), (6, ci), (20, long));
+    let rounds = if sizes::replays() { 1 } else { rounds };
+    let seed = sizes::seed();
+    for round in 0..rounds {
+        play(kafka, seed.wrapping_add(round), size);
+    }
+}
+
+/// Plays one round; says how to play it again when it fails.
+fn play(kafka: &mut Kafka, seed: u64, size: Size) {
+    let began = Instant::now();
+    let plan = Plan::draw(kafka, seed, size);
+    let _replay = Replay(seed);
+    let done = Round::begin(kafka, &plan).play();
+    // A closed standard output is no reason to fail.
+    let _ = writeln!(
+        std::io::stdout(),
+        "torture: seed {seed}: {done}, {} s",
+        began.elapsed().as_secs()
+    );
+    for (topic, _) in &plan.topics {
+        topic.delete();
+    }
+}
+
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let Self(seed) = self;
+            let size = std::env::var("PSIREN_TORTURE").unwrap_or_default();
+            let profile = if size.is_empty() { "" } else { "--profile torture " };
+            // Nobody may be there to read it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "torture: to replay: PSIREN_SEED={seed} PSIREN_TORTURE={size} cargo test {profile}--test broker -- torture"
+            );
+        }
+    }
+}
+
+/// A round under way.
+struct Round<'a> {
+    kafka: &'a mut Kafka,
+    plan: &'a Plan,
+    rng: fastrand::Rng,
+    flow: Flow,
+    /// Records that flow for each fault.
+    portion: u64,
+    webhook: Webhook,
+    home: Home,
+    /// `None` between its end and its next start.
+    psiren: Option<Psiren>,
+    /// A psiren of another group that is left in peace.
+    neighbour: Option<(Home, Psiren)>,
+    kills: usize,
+    zombies: usize,
+    faults: usize,
+}
+
+impl<'a> Round<'a> {
+    fn begin(kafka: &'a mut Kafka, plan: &'a Plan) -> Self {
+        let mut rng = fastrand::Rng::with_seed(plan.seed ^ 0xFA);
+        let mut answers = rng.fork();
+        let webhook = Webhook::start(std::iter::repeat_with(move || {
+            Answer::After(Duration::from_millis(answers.u64(0..ANSWER_MS)))
+        }));
+        let receiver = format!(
+            "[notify.{RECEIVER}]\nslack_webhook_url = \"{}\"\n",
+            webhook.url
+        );
+        let home = Home::with_config(&plan.config(kafka, &receiver));
+        Self {
+            flow: Flow::start(kafka, plan),
+            kafka,
+            plan,
+            rng,
+            portion: 0,
+            webhook,
+            psiren: Some(home.start()),
+            home,
+            neighbour: None,
+            kills: 0,
+            zombies: 0,
+            faults: 0,
+        }
+    }
+
+    fn play(mut self) -> String {
+        let faults = Fault::draw(&mut self.rng, self.plan.size);
+        self.portion = self.plan.size.events / (faults.len() as u64 + 1);
+        for fault in faults {
+            self.flow.allow(self.portion);
+            self.suffer(fault);
+        }
+        let Self {
+            kafka,
+            plan,
+            flow,
+            webhook,
+            home,
+            psiren,
+            neighbour,
+            kills,
+            zombies,
+            faults,
+            ..
+        } = self;
+        flow.finish();
+        let counts = recounts(kafka, plan);
+        let psiren = psiren.expect("psiren runs");
+        await_rows(&home, plan, &counts);
+        checks::expect_conservation(&psiren, &plan.monitors);
+        psiren.terminate();
+        empty_outbox(&home);
+        checks::expect_counts("tortured", &home, &plan.monitors, &counts);
+        let entries = checks::entries(&checks::open(&home));
+        let told = messages::expect_told(&entries, &webhook.delivered(), kills);
+
+        let uninterrupted = Home::with_config(&plan.config(kafka, ""));
+        let straight = uninterrupted.start();
+        await_rows(&uninterrupted, plan, &counts);
+        straight.terminate();
+        checks::expect_counts("uninterrupted", &uninterrupted, &plan.monitors, &counts);
+        checks::expect_same("tortured", &home, &uninterrupted, &plan.monitors);
+        if let Some((home, neighbour)) = neighbour {
+            await_rows(&home, plan, &counts);
+            neighbour.terminate();
+            checks::expect_counts("neighbour", &home, &plan.monitors, &counts);
+            checks::expect_same("neighbour", &home, &uninterrupted, &plan.monitors);
+        }
+        assert!(told.messages > 0, "nothing drifted, so nothing was shown");
+        format!(
+            "{kills} kills, {zombies} zombies, {faults} broker faults, {} events, {} windows, {} messages ({} marked as repeats)",
+            events(&counts, plan),
+            entries.len(),
+            told.messages,
+            told.repeated
+        )
+    }
+}
+
+fn recounts(kafka: &Kafka, plan: &Plan) -> Recounts {
+    let mut counts = BTreeMap::new();
+    for (topic, partitions) in &plan.topics {
+        let monitors: Vec<_> = plan.watching(&topic.name).collect();
+        let of_topic = recount::recount(kafka, &topic.name, *partitions, &monitors);
+        let names = monitors.iter().map(|monitor| monitor.config.name.clone());
+        counts.extend(names.zip(of_topic));
+    }
+    counts
+}
+
+/// Records in the logs.
+fn events(counts: &Recounts, plan: &Plan) -> i64 {
+    let one_of = |topic: &str| plan.watching(topic).next().map(|m| &counts[&m.config.name]);
+    let topics = plan.topics.iter().filter_map(|(t, _)| one_of(&t.name));
+    topics.flat_map(|c| c.values()).map(|c| c.next_offset).sum()
+}
+
+/// Waits until the row of each monitor's last window is in the file.
+fn await_rows(home: &Home, plan: &Plan, counts: &Recounts) {
+    let last_row = |monitor: &std::sync::Arc<psiren::monitor::Monitor>| {
+        let (name, panes) = (&monitor.config.name, &monitor.config.panes);
+        let ends = checks::window_ends(monitor, &counts[name]);
+        let end = ends.last().expect("a window that closes");
+        let end = Timestamp::from_millisecond(end * panes.width_ms + panes.offset_ms);
+        let end = end.expect("an instant");
+        let feature = monitor.definition.features.last().expect("a feature");
+        format!(",{end},{name},,{},final,", feature.name())
+    };
+    let rows: Vec<String> = plan.monitors.iter().map(last_row).collect();
+    wait::until("the last rows", CATCH_UP, || {
+        let text = fs::read_to_string(home.path("psi.csv")).unwrap_or_default();
+        rows.iter().all(|row| text.contains(row))
+    });
+}
+
+/// Starts psiren until everything in its report log was told.
+fn empty_outbox(home: &Home) {
+    use psiren::state::ReportLog;
+    let is_empty = || {
+        let store = checks::open(home);
+        let cursor = store.cursor(&format!("slack.{RECEIVER}")).expect("a cursor");
+        let cursor = cursor.expect("a cursor after messages");
+        let cursor: serde_json::Value = serde_json::from_slice(&cursor).expect("JSON");
+        cursor["done"].as_u64() == store.head().ok() && cursor["attempting"].is_null()
+    };
+    wait::until("every message", LIMIT, || {
+        let empty = is_empty();
+        if !empty {
+            let psiren = home.start();
+            thread::sleep(Duration::from_secs(1));
+            psiren.terminate();
+        }
+        empty
+    });
+}
