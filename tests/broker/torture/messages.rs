@@ -32,7 +32,10 @@ pub(super) fn expect_told(entries: &[LogEntry], delivered: &[Value], kills: usiz
     }
     for (monitor, expected) in &expected {
         let told = told.remove(monitor.as_str()).unwrap_or_default();
-        let differing = told.iter().zip(expected).find(|(told, news)| **told != *news);
+        let differing = told
+            .iter()
+            .zip(expected)
+            .find(|(told, news)| **told != *news);
         assert_eq!(differing, None, "messages of {monitor}");
         assert_eq!(told.len(), expected.len(), "messages of {monitor}");
     }
@@ -123,9 +126,7 @@ fn read_section(section: &str) -> String {
         ("* missing (", Reason::Missing, "opened"),
         ("* of a wrong type (", Reason::Invalid, "opened"),
     ];
-    let said = phrases
-        .iter()
-        .find(|(phrase, ..)| verdict.contains(phrase));
+    let said = phrases.iter().find(|(phrase, ..)| verdict.contains(phrase));
     let (_, reason, kind) = said.unwrap_or_else(|| panic!("what is this? {section}"));
     let (_, end) = section.rsplit_once(" – ").expect("a window");
     let end = end.strip_suffix(" UTC").expect("a window in UTC");

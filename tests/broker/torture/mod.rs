@@ -17,11 +17,14 @@ mod sizes;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use psiren::monitor::Monitor;
+use psiren::state::ReportLog as _;
 
 use self::checks::Recounts;
 use self::faults::Fault;
@@ -38,6 +41,8 @@ const CATCH_UP: Duration = Duration::from_secs(1800);
 const LIMIT: Duration = Duration::from_secs(60);
 /// The webhook answers after up to so long: a kill may fall between a message and the word that it arrived.
 const ANSWER_MS: u64 = 60;
+/// Without a message for so long, all are probably told.
+const SILENCE: Duration = Duration::from_secs(1);
 const RECEIVER: &str = "oncall";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -92,8 +97,8 @@ fn torture_by_kills_zombies_and_broker_faults_leaves_the_counts_of_a_recount(kaf
 /// Plays one round; says how to play it again when it fails.
 fn play(kafka: &mut Kafka, seed: u64, size: Size) {
     let began = Instant::now();
-    let plan = Plan::draw(kafka, seed, size);
     let _replay = Replay(seed);
+    let plan = Plan::draw(kafka, seed, size);
     let done = Round::begin(kafka, &plan).play();
     // A closed standard output is no reason to fail.
     let _ = writeln!(
@@ -113,7 +118,11 @@ impl Drop for Replay {
         if thread::panicking() {
             let Self(seed) = self;
             let size = std::env::var("PSIREN_TORTURE").unwrap_or_default();
-            let profile = if size.is_empty() { "" } else { "--profile torture " };
+            let profile = if size.is_empty() {
+                ""
+            } else {
+                "--profile torture "
+            };
             // Nobody may be there to read it.
             let _ = writeln!(
                 std::io::stderr(),
@@ -194,6 +203,7 @@ impl<'a> Round<'a> {
         let counts = recounts(kafka, plan);
         let psiren = psiren.expect("psiren runs");
         await_rows(&home, plan, &counts);
+        await_silence(&webhook);
         checks::expect_conservation(&psiren, &plan.monitors);
         psiren.terminate();
         empty_outbox(&home);
@@ -244,7 +254,7 @@ fn events(counts: &Recounts, plan: &Plan) -> i64 {
 
 /// Waits until the row of each monitor's last window is in the file.
 fn await_rows(home: &Home, plan: &Plan, counts: &Recounts) {
-    let last_row = |monitor: &std::sync::Arc<psiren::monitor::Monitor>| {
+    let last_row = |monitor: &Arc<Monitor>| {
         let (name, panes) = (&monitor.config.name, &monitor.config.panes);
         let ends = checks::window_ends(monitor, &counts[name]);
         let end = ends.last().expect("a window that closes");
@@ -254,18 +264,37 @@ fn await_rows(home: &Home, plan: &Plan, counts: &Recounts) {
         format!(",{end},{name},,{},final,", feature.name())
     };
     let rows: Vec<String> = plan.monitors.iter().map(last_row).collect();
+    let mut seen = 0;
     wait::until("the last rows", CATCH_UP, || {
+        // Looking through the whole file takes long.
+        let len = fs::metadata(home.path("psi.csv")).map_or(0, |file| file.len());
+        if len == seen {
+            return false;
+        }
+        seen = len;
         let text = fs::read_to_string(home.path("psi.csv")).unwrap_or_default();
         rows.iter().all(|row| text.contains(row))
     });
 }
 
+/// Waits until the webhook has heard nothing for a while.
+fn await_silence(webhook: &Webhook) {
+    let (mut count, mut since) = (webhook.count(), Instant::now());
+    wait::until("the messages to end", CATCH_UP, || {
+        if webhook.count() != count {
+            (count, since) = (webhook.count(), Instant::now());
+        }
+        since.elapsed() > SILENCE
+    });
+}
+
 /// Starts psiren until everything in its report log was told.
 fn empty_outbox(home: &Home) {
-    use psiren::state::ReportLog;
     let is_empty = || {
         let store = checks::open(home);
-        let cursor = store.cursor(&format!("slack.{RECEIVER}")).expect("a cursor");
+        let cursor = store
+            .cursor(&format!("slack.{RECEIVER}"))
+            .expect("a cursor");
         let cursor = cursor.expect("a cursor after messages");
         let cursor: serde_json::Value = serde_json::from_slice(&cursor).expect("JSON");
         cursor["done"].as_u64() == store.head().ok() && cursor["attempting"].is_null()
@@ -274,7 +303,7 @@ fn empty_outbox(home: &Home) {
         let empty = is_empty();
         if !empty {
             let psiren = home.start();
-            thread::sleep(Duration::from_secs(1));
+            thread::sleep(SILENCE);
             psiren.terminate();
         }
         empty

@@ -1,12 +1,15 @@
 //! What a round watches and produces. All of it follows from the seed and the size.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use psiren::config::{Config, Overrides};
 use psiren::monitor::Monitor;
+use psiren::reference::{self, LoadOptions};
+use tempfile::TempDir;
 
 use super::Size;
-use crate::flights::reference;
+use crate::flights;
 use crate::kafka::Kafka;
 use crate::topic::{Topic, unique};
 
@@ -38,6 +41,8 @@ pub(super) struct Plan {
     threads: usize,
     checkpoint_ms: u64,
     tables: String,
+    /// Holds the reference as a profile: psiren starts often here, and a Parquet file takes it longer to read.
+    _folder: TempDir,
 }
 
 impl Plan {
@@ -51,16 +56,26 @@ impl Plan {
             topic.come_to_be(partitions, &TOPIC);
             (topic, partitions)
         });
+        let folder = TempDir::new().expect("a temporary folder");
+        let profile = folder.path().join("reference.json");
+        reference::build(
+            &[flights::path("reference.parquet")],
+            &LoadOptions::default(),
+        )
+        .expect("a reference")
+        .save(&profile)
+        .expect("the profile is written");
         let mut plan = Self {
             seed,
             size,
             span_ms: size.hours * 60 * MINUTE_MS,
-            tables: tables(&mut rng, &topics),
+            tables: tables(&mut rng, &topics, &profile),
             topics: topics.into(),
             monitors: Vec::new(),
             // Neighbouring seeds, as the rounds of one run have them, take turns.
             threads: if seed.is_multiple_of(2) { 1 } else { 2 },
             checkpoint_ms: rng.u64(30..400),
+            _folder: folder,
         };
         let text = plan.config(kafka, "");
         let config = Config::parse(&text, "psiren.toml".as_ref(), &Overrides::default());
@@ -114,7 +129,7 @@ checkpoint_interval = "{checkpoint_ms}ms"
 }
 
 /// Five monitors on three topics, two of them watched twice.
-fn tables(rng: &mut fastrand::Rng, topics: &[(Topic, i32); 3]) -> String {
+fn tables(rng: &mut fastrand::Rng, topics: &[(Topic, i32); 3], reference: &Path) -> String {
     let [one, two, three] = topics.each_ref().map(|(topic, _)| topic.name.as_str());
     let field = r#"timestamp = { field = "ts" }"#;
     let scored = r#"where = [{ field = "type", equals = "scored" }]"#;
@@ -144,7 +159,7 @@ fn tables(rng: &mut fastrand::Rng, topics: &[(Topic, i32); 3]) -> String {
 topic = "{topic}"
 {timestamp}
 {filter}
-reference = {reference}
+reference = {reference:?}
 include = {features:?}
 window = {{ {window} }}
 max_future_skew = "2m"
@@ -156,7 +171,6 @@ alert_max_age = "36500d"
 live_interval = "10s"
 {nested}
 "#,
-                reference = reference(),
                 nested = nested(name, &features),
             )
         })

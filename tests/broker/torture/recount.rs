@@ -50,7 +50,8 @@ pub(super) fn recount(
     partitions: i32,
     monitors: &[&Arc<Monitor>],
 ) -> Vec<BTreeMap<i32, Recount>> {
-    let mut counts: Vec<BTreeMap<i32, Recount>> = monitors.iter().map(|_| BTreeMap::new()).collect();
+    let mut counts: Vec<BTreeMap<i32, Recount>> =
+        monitors.iter().map(|_| BTreeMap::new()).collect();
     for_each(kafka, topic, partitions, |message| {
         let event = message.payload().map(parse);
         for (monitor, counts) in monitors.iter().zip(&mut counts) {
