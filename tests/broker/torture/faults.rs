@@ -10,7 +10,7 @@ use crate::wait;
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// What a kill waits for may not come; then it is a kill at a random moment like others.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
@@ -77,7 +77,7 @@ impl Fault {
         faults.extend((0..size.kills).map(|i| Self::Kill(moments[(first + i) % moments.len()])));
         faults.extend((0..size.zombies).map(|_| Self::Zombie));
         // The two lists have the same length: an extra step at each turn brings all pairs.
-        faults.extend((0..size.faults).map(|i| {
+        faults.extend((0..size.broker_faults).map(|i| {
             let pair = (also + i + i / harms.len()) % meanwhile.len();
             Self::Broker(harms[(harm + i) % harms.len()], meanwhile[pair])
         }));
@@ -107,7 +107,7 @@ impl Round<'_> {
             Moment::Starting => {
                 self.kill();
                 self.psiren = Some(self.home.launch());
-                self.pause(500);
+                self.pause(1500);
             }
             Moment::Checkpoint => {
                 let state = self.home.path("state/psiren.redb");
@@ -136,7 +136,7 @@ impl Round<'_> {
     /// Ends psiren in the middle of whatever it does. Nothing runs afterwards.
     fn kill(&mut self) {
         self.psiren.take().expect("psiren runs").kill9();
-        self.kills += 1;
+        self.suffered.kills += 1;
     }
 
     fn stop(&mut self) {
@@ -166,7 +166,7 @@ impl Round<'_> {
             neighbour.consumed() > before
         });
         self.psiren().cont();
-        self.zombies += 1;
+        self.suffered.zombies += 1;
     }
 
     fn harm_broker(&mut self, harm: Harm, meanwhile: Meanwhile) {
@@ -188,7 +188,7 @@ impl Round<'_> {
             Harm::Freeze => self.kafka.cont(),
             Harm::Stop | Harm::Kill => self.kafka.restart(),
         }
-        self.faults += 1;
+        self.suffered.broker_faults += 1;
     }
 
     fn psiren(&mut self) -> &mut Psiren {

@@ -16,8 +16,8 @@ use super::records::Records;
 use crate::kafka::Kafka;
 use crate::topic::Record;
 
-/// Records are handed to the producer in bursts of this many.
-const BURST: u64 = 200;
+/// A portion is produced in so many bursts, with a pause after each: within a second or two.
+const BURSTS: u64 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 
@@ -29,7 +29,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn start(kafka: &Kafka, plan: &Plan) -> Self {
+    pub(super) fn start(kafka: &Kafka, plan: &Plan, portion: u64) -> Self {
         let topics = plan.topics.len() as u64;
         let sources = plan
             .topics
@@ -45,6 +45,7 @@ impl Flow {
             producer: producer(kafka),
             sources,
             made: 0,
+            burst: portion.div_ceil(BURSTS),
             allowed: Arc::clone(&allowed),
             stop: Arc::clone(&stop),
         };
@@ -78,6 +79,7 @@ struct Producing {
     producer: BaseProducer<Failures>,
     sources: Vec<(String, Records)>,
     made: u64,
+    burst: u64,
     allowed: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
@@ -89,7 +91,7 @@ impl Producing {
                 return;
             }
             let allowed = self.allowed.load(Ordering::Relaxed);
-            let burst = allowed.saturating_sub(self.made).min(BURST);
+            let burst = allowed.saturating_sub(self.made).min(self.burst);
             if burst > 0 && !self.burst(burst) {
                 break;
             }

@@ -3,6 +3,7 @@
 //! A message is known by the incidents in it: monitor, feature, reason, opened or ended, end of the window.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use psiren::drift::incident::ChangeKind;
@@ -47,9 +48,17 @@ pub(super) fn expect_told(entries: &[LogEntry], delivered: &[Value], kills: usiz
     }
 }
 
+/// What the receiver heard.
 pub(super) struct Told {
     pub(super) messages: usize,
-    pub(super) repeated: usize,
+    repeated: usize,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { messages, repeated } = self;
+        write!(f, "{messages} messages, {repeated} of them marked repeats")
+    }
 }
 
 /// The changes of each message that is to be sent, by monitor.

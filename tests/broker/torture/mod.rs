@@ -16,11 +16,11 @@ mod recount;
 mod sizes;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use jiff::Timestamp;
 use psiren::monitor::Monitor;
@@ -38,9 +38,11 @@ use crate::webhook::{Answer, Webhook};
 
 /// For everything that is left once nothing is broken any more.
 const CATCH_UP: Duration = Duration::from_secs(1800);
+/// Windows close all the time while psiren catches up.
+const STALLED: Duration = Duration::from_secs(90);
 const LIMIT: Duration = Duration::from_secs(60);
 /// The webhook answers after up to so long: a kill may fall between a message and the word that it arrived.
-const ANSWER_MS: u64 = 60;
+const ANSWER_MS: u64 = 120;
 /// Without a message for so long, all are probably told.
 const SILENCE: Duration = Duration::from_secs(1);
 const RECEIVER: &str = "oncall";
@@ -57,8 +59,7 @@ pub(crate) fn cases() -> Vec<Case> {
 struct Size {
     kills: usize,
     zombies: usize,
-    /// Of the broker.
-    faults: usize,
+    broker_faults: usize,
     events: u64,
     /// Of event time.
     hours: i64,
@@ -68,21 +69,21 @@ fn torture_by_kills_zombies_and_broker_faults_leaves_the_counts_of_a_recount(kaf
     let small = Size {
         kills: 4,
         zombies: 1,
-        faults: 1,
+        broker_faults: 1,
         events: 24_000,
         hours: 4,
     };
     let ci = Size {
         kills: 10,
         zombies: 1,
-        faults: 2,
+        broker_faults: 2,
         events: 380_000,
         hours: 12,
     };
     let long = Size {
         kills: 50,
         zombies: 5,
-        faults: 10,
+        broker_faults: 10,
         events: 5_000_000,
         hours: 24,
     };
@@ -137,6 +138,7 @@ struct Round<'a> {
     kafka: &'a mut Kafka,
     plan: &'a Plan,
     rng: fastrand::Rng,
+    faults: Vec<Fault>,
     flow: Flow,
     /// Records that flow for each fault.
     portion: u64,
@@ -146,90 +148,96 @@ struct Round<'a> {
     psiren: Option<Psiren>,
     /// A psiren of another group that is left in peace.
     neighbour: Option<(Home, Psiren)>,
+    suffered: Suffered,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Suffered {
     kills: usize,
     zombies: usize,
-    faults: usize,
+    broker_faults: usize,
 }
 
 impl<'a> Round<'a> {
     fn begin(kafka: &'a mut Kafka, plan: &'a Plan) -> Self {
         let mut rng = fastrand::Rng::with_seed(plan.seed ^ 0xFA);
+        let faults = Fault::draw(&mut rng, plan.size);
+        let portion = plan.size.events / (faults.len() as u64 + 1);
         let mut answers = rng.fork();
         let webhook = Webhook::start(std::iter::repeat_with(move || {
             Answer::After(Duration::from_millis(answers.u64(0..ANSWER_MS)))
         }));
-        let receiver = format!(
-            "[notify.{RECEIVER}]\nslack_webhook_url = \"{}\"\n",
-            webhook.url
-        );
+        let url = &webhook.url;
+        let receiver = format!("[notify.{RECEIVER}]\nslack_webhook_url = {url:?}\n");
         let home = Home::with_config(&plan.config(kafka, &receiver));
         Self {
-            flow: Flow::start(kafka, plan),
+            flow: Flow::start(kafka, plan, portion),
             kafka,
             plan,
             rng,
-            portion: 0,
+            faults,
+            portion,
             webhook,
             psiren: Some(home.start()),
             home,
             neighbour: None,
-            kills: 0,
-            zombies: 0,
-            faults: 0,
+            suffered: Suffered::default(),
         }
     }
 
+    /// Breaks everything, lets it settle and compares; gives what happened, in words.
     fn play(mut self) -> String {
-        let faults = Fault::draw(&mut self.rng, self.plan.size);
-        self.portion = self.plan.size.events / (faults.len() as u64 + 1);
-        for fault in faults {
+        for fault in std::mem::take(&mut self.faults) {
             self.flow.allow(self.portion);
             self.suffer(fault);
         }
-        let Self {
-            kafka,
-            plan,
-            flow,
-            webhook,
-            home,
-            psiren,
-            neighbour,
-            kills,
-            zombies,
-            faults,
-            ..
-        } = self;
-        flow.finish();
+        let Self { kafka, plan, .. } = self;
+        let monitors = &plan.monitors;
+        self.flow.finish();
         let counts = recounts(kafka, plan);
-        let psiren = psiren.expect("psiren runs");
-        await_rows(&home, plan, &counts);
-        await_silence(&webhook);
-        checks::expect_conservation(&psiren, &plan.monitors);
+        let psiren = self.psiren.expect("psiren runs");
+        await_rows(&self.home, plan, &counts);
+        await_silence(&self.webhook);
+        checks::expect_conservation(&psiren, monitors);
         psiren.terminate();
-        empty_outbox(&home);
-        checks::expect_counts("tortured", &home, &plan.monitors, &counts);
-        let entries = checks::entries(&checks::open(&home));
-        let told = messages::expect_told(&entries, &webhook.delivered(), kills);
+        empty_outbox(&self.home);
+        checks::expect_counts("tortured", &self.home, monitors, &counts);
+        let entries = checks::entries(&checks::open(&self.home));
+        let delivered = self.webhook.delivered();
+        let told = messages::expect_told(&entries, &delivered, self.suffered.kills);
+        assert!(told.messages > 0, "nothing drifted, so nothing was shown");
 
         let uninterrupted = Home::with_config(&plan.config(kafka, ""));
         let straight = uninterrupted.start();
         await_rows(&uninterrupted, plan, &counts);
         straight.terminate();
-        checks::expect_counts("uninterrupted", &uninterrupted, &plan.monitors, &counts);
-        checks::expect_same("tortured", &home, &uninterrupted, &plan.monitors);
-        if let Some((home, neighbour)) = neighbour {
+        checks::expect_counts("uninterrupted", &uninterrupted, monitors, &counts);
+        checks::expect_same("tortured", &self.home, &uninterrupted, monitors);
+        if let Some((home, neighbour)) = self.neighbour {
             await_rows(&home, plan, &counts);
             neighbour.terminate();
-            checks::expect_counts("neighbour", &home, &plan.monitors, &counts);
-            checks::expect_same("neighbour", &home, &uninterrupted, &plan.monitors);
+            checks::expect_counts("neighbour", &home, monitors, &counts);
+            checks::expect_same("neighbour", &home, &uninterrupted, monitors);
         }
-        assert!(told.messages > 0, "nothing drifted, so nothing was shown");
         format!(
-            "{kills} kills, {zombies} zombies, {faults} broker faults, {} events, {} windows, {} messages ({} marked as repeats)",
+            "{}, {} events, {} windows, {told}",
+            self.suffered,
             events(&counts, plan),
             entries.len(),
-            told.messages,
-            told.repeated
+        )
+    }
+}
+
+impl fmt::Display for Suffered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kills,
+            zombies,
+            broker_faults,
+        } = self;
+        write!(
+            f,
+            "{kills} kills, {zombies} zombies, {broker_faults} broker faults"
         )
     }
 }
@@ -264,14 +272,14 @@ fn await_rows(home: &Home, plan: &Plan, counts: &Recounts) {
         format!(",{end},{name},,{},final,", feature.name())
     };
     let rows: Vec<String> = plan.monitors.iter().map(last_row).collect();
-    let mut seen = 0;
+    let (mut seen, mut grown) = (0, Instant::now());
     wait::until("the last rows", CATCH_UP, || {
-        // Looking through the whole file takes long.
         let len = fs::metadata(home.path("psi.csv")).map_or(0, |file| file.len());
         if len == seen {
+            assert!(grown.elapsed() < STALLED, "no more rows for {STALLED:?}");
             return false;
         }
-        seen = len;
+        (seen, grown) = (len, Instant::now());
         let text = fs::read_to_string(home.path("psi.csv")).unwrap_or_default();
         rows.iter().all(|row| text.contains(row))
     });
