@@ -112,12 +112,13 @@ impl Round<'_> {
             Moment::Checkpoint => {
                 let state = self.home.path("state/psiren.redb");
                 await_change(|| written(&state));
-                self.pause(3);
+                // Anywhere in the transaction, or right behind it.
+                self.pause(25);
             }
             Moment::Rows => {
                 let rows = self.home.path("psi.csv");
                 await_change(|| written(&rows));
-                self.pause(3);
+                self.pause(10);
             }
             Moment::Message => await_change(|| self.webhook.count()),
             Moment::Stopping => {
