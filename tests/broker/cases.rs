@@ -12,7 +12,7 @@ mod restart;
 mod security;
 mod validate;
 
-use crate::Case;
+use crate::{Case, torture};
 
 pub(crate) fn all() -> Vec<Case> {
     [
@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<Case> {
         messages::cases(),
         validate::cases(),
         security::cases(),
+        torture::cases(),
     ]
     .into_iter()
     .flatten()
