@@ -494,8 +494,8 @@ fn listening(log: &Path, psiren: &mut Killed) -> SocketAddr {
         let whole = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));
-        let found = whole.filter_map(|line| line.split_once("listening on http://"));
-        if let Some((_, address)) = found.last() {
+        let mut found = whole.filter_map(|line| line.split_once("listening on http://"));
+        if let Some((_, address)) = found.next() {
             return address.trim().parse().unwrap();
         }
         assert_eq!(psiren.0.try_wait().unwrap(), None, "{text}");
