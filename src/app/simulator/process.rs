@@ -209,6 +209,7 @@ impl Member {
             metrics: metrics(),
             checkpoint_interval,
             heartbeat: health.heartbeat("loop", Duration::from_secs(60)),
+            health: health.clone(),
             log_payloads: false,
             out_of_range: Box::new(move |_| fallen_out.store(true, Ordering::Relaxed)),
         };
