@@ -4,15 +4,17 @@
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
 //! offsets rather than let sealed panes pile up.
 
-use std::collections::{BTreeMap, VecDeque};
+mod checkpointing;
+mod progress;
+mod snapshots;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
-use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::drift::{PaneId, SealedPane};
 use crate::health::Heartbeat;
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
@@ -20,10 +22,9 @@ use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
 use crate::state::UnitKey;
 
 use super::clock::now_ms;
-use super::messages::{
-    Assignment, Checkpoint, Positions, Progress, SnapshotRequest, UnitSnapshot, WorkerCommand,
-};
-use super::unit::{Counter, SealStamp, Unit};
+use super::messages::{Assignment, Checkpoint, Positions, SnapshotRequest, WorkerCommand};
+use super::unit::{Counter, Unit};
+pub(crate) use progress::restored_progress;
 
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
@@ -345,112 +346,6 @@ impl<S: Source + 'static> Loop<S> {
             .max(partition.assigned_offset)
     }
 
-    fn snapshot(&self, monitor: &str) -> Vec<UnitSnapshot> {
-        let mut snapshots = Vec::new();
-        for partition in &self.partitions {
-            for unit in partition.units.iter().filter(|u| u.key.monitor == monitor) {
-                snapshots.push(UnitSnapshot {
-                    partition: unit.key.partition,
-                    panes: self.panes_of(unit),
-                    position: self.position(partition),
-                    next_offset: unit.next_offset(),
-                    last_counted: unit.last_counted,
-                });
-            }
-        }
-        snapshots
-    }
-
-    fn panes_of(&self, unit: &Unit) -> Vec<(PaneId, PaneCounts)> {
-        let in_flight = self.in_flight.iter().flat_map(|sealed| sealed.iter());
-        let in_flight = in_flight
-            .filter(|(key, _)| *key == unit.key)
-            .map(|(_, s)| s);
-        let sealed = in_flight.chain(&unit.sealed);
-        let open = unit.panes().open().iter();
-        sealed
-            .map(|s| (s.id, s.pane.counts.clone()))
-            .chain(open.map(|(id, pane)| (*id, pane.counts.clone())))
-            .collect()
-    }
-
-    fn sealed_waiting(&self) -> usize {
-        let units = self.partitions.iter().flat_map(|p| &p.units);
-        units.map(|u| u.sealed.len()).sum()
-    }
-
-    /// A checkpoint is due when its interval has passed, when somebody waits for durable counts,
-    /// and, once there is nothing more to read, as soon as a pane is sealed.
-    fn checkpoint_when_due(&mut self, idle: bool) {
-        if self.in_flight.is_some() {
-            return;
-        }
-        let sealed = self.sealed_waiting();
-        let due = !self.flushes.is_empty()
-            || (idle && sealed > 0)
-            || sealed >= SEALED_WAITING / 4
-            || self.checkpointed_at.elapsed() >= self.worker.checkpoint_interval;
-        if due {
-            self.checkpoint();
-        }
-    }
-
-    fn checkpoint(&mut self) {
-        self.checkpointed_at = Instant::now();
-        let mut sealed = Vec::new();
-        let mut units = Vec::new();
-        let mut progress = Vec::new();
-        self.durable.clear();
-        for partition in &mut self.partitions {
-            let durable = partition.units.iter().map(Unit::next_offset).min();
-            self.durable
-                .extend(durable.map(|offset| (partition.id.clone(), offset)));
-            for unit in partition.units.iter_mut().filter(|u| u.dirty) {
-                let watched = &self.worker.watched[unit.monitor];
-                progress.push(progress_of(
-                    unit,
-                    &watched.monitor,
-                    (partition.assigned, partition.arrived),
-                ));
-                units.push((unit.key.clone(), unit.state()));
-                let taken = std::mem::take(&mut unit.sealed);
-                sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
-                unit.dirty = false;
-            }
-        }
-        if units.is_empty() && self.flushes.is_empty() {
-            return;
-        }
-        let sealed = Arc::new(sealed);
-        self.in_flight = Some(Arc::clone(&sealed));
-        let snapshots: Vec<(oneshot::Sender<_>, _)> = std::mem::take(&mut self.flushes)
-            .into_iter()
-            .map(|request| {
-                let units = self.snapshot(&request.monitor);
-                (request.reply, units)
-            })
-            .collect();
-        let checkpoint = Checkpoint {
-            worker: self.worker.id,
-            sealed,
-            units,
-            progress,
-            snapshots,
-        };
-        if self.worker.checkpoints.send(checkpoint).is_err() {
-            self.stopping = true;
-        }
-    }
-
-    fn checkpointed(&mut self) {
-        self.in_flight = None;
-        for (partition, offset) in self.durable.drain(..) {
-            self.worker
-                .positions
-                .update(&partition, |p| p.durable = offset);
-        }
-    }
-
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
     fn finish(mut self) {
@@ -461,84 +356,6 @@ impl<S: Source + 'static> Loop<S> {
         }
         let source = self.worker.source;
         std::thread::spawn(move || drop(source));
-    }
-
-    /// Waits until everything counted is durable; false when that takes longer than `limit`.
-    fn make_durable(&mut self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        self.await_checkpoint(deadline);
-        if self.in_flight.is_none() {
-            self.checkpoint();
-            self.await_checkpoint(deadline);
-        }
-        self.in_flight.is_none()
-    }
-
-    fn await_checkpoint(&mut self, deadline: Instant) {
-        while self.in_flight.is_some() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.worker.commands.recv_timeout(left) {
-                Ok(WorkerCommand::Checkpointed) => self.checkpointed(),
-                Ok(command) => {
-                    let stop = matches!(command, WorkerCommand::Stop);
-                    self.postponed.push_back(command);
-                    if stop {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
-    }
-}
-
-fn progress_of(
-    unit: &mut Unit,
-    monitor: &Monitor,
-    (assigned, arrived): (Instant, Instant),
-) -> Progress {
-    let open = unit.panes().open();
-    Progress {
-        first_open: open.keys().next().copied(),
-        last_open: open.keys().next_back().copied(),
-        sealed: unit.sealed.clone(),
-        sealed_before: unit.panes().sealed_before(&monitor.definition.panes),
-        greatest_ms: unit.panes().greatest_ms(),
-        newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
-        stamps: std::mem::take(&mut unit.stamps),
-        arrived,
-        assigned,
-        key: unit.key.clone(),
-    }
-}
-
-/// The progress a stored unit stands at, before anything new is read.
-pub(crate) fn restored_progress(
-    key: &UnitKey,
-    state: &crate::state::UnitState,
-    monitor: &Monitor,
-    assigned: Instant,
-) -> Progress {
-    let panes = &monitor.definition.panes;
-    let open: &BTreeMap<PaneId, _> = &state.open;
-    let sealed_before = state.greatest_ms.map(|t| panes.sealed_before(t));
-    let newest_record_ms = state.splice.and_then(|s| s.timestamp_ms);
-    let stamp = |before| SealStamp {
-        before,
-        record_ms: newest_record_ms,
-        seen: assigned,
-    };
-    Progress {
-        key: key.clone(),
-        sealed: Vec::new(),
-        sealed_before,
-        greatest_ms: state.greatest_ms,
-        first_open: open.keys().next().copied(),
-        last_open: open.keys().next_back().copied(),
-        newest_record_ms,
-        stamps: sealed_before.map(stamp).into_iter().collect(),
-        arrived: assigned,
-        assigned,
     }
 }
 
