@@ -175,6 +175,7 @@ impl Assigner {
         self.metrics.partitions(&[
             ("assigned", count(|t| t.assigned.len())),
             ("stopped", count(|t| t.stopped.len())),
+            ("paused", self.positions.paused()),
         ]);
     }
 
@@ -394,6 +395,7 @@ impl Assigner {
     /// Compares every position with the end of its log: lag, and whether all is caught up.
     fn look(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
+        self.metrics.paused(self.positions.paused());
         let mut replaced = BTreeSet::new();
         for (name, topic) in topics.iter_mut() {
             let mut caught_up = topic.is_complete() && !topic.assigned.is_empty();

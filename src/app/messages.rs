@@ -113,6 +113,8 @@ pub(crate) struct Position {
     pub next: i64,
     /// The offset that is durable for every monitor.
     pub durable: i64,
+    /// Nothing is read of it for now.
+    pub paused: bool,
 }
 
 impl Positions {
@@ -123,6 +125,11 @@ impl Positions {
         } else {
             change(all.entry(partition.clone()).or_default());
         }
+    }
+
+    /// How many partitions wait.
+    pub(crate) fn paused(&self) -> usize {
+        self.all().values().filter(|p| p.paused).count()
     }
 
     pub(crate) fn all(&self) -> BTreeMap<TopicPartition, Position> {

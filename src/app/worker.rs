@@ -2,20 +2,20 @@
 //!
 //! No channel, lock or clock is used per record. A checkpoint is handed over and the loop goes on;
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
-//! offsets rather than let sealed panes pile up.
+//! offsets rather than let sealed panes pile up. See [`holding`] for what is held and who waits.
 
 mod checkpointing;
+mod holding;
 mod progress;
 mod snapshots;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use crate::drift::{PaneId, SealedPane};
-use crate::health::Heartbeat;
+use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
 use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
@@ -23,13 +23,13 @@ use crate::state::UnitKey;
 
 use super::clock::now_ms;
 use super::messages::{Assignment, Checkpoint, Positions, SnapshotRequest, WorkerCommand};
+use super::pausing::Frontier;
 use super::unit::{Counter, Unit};
+use holding::Holding;
 pub(crate) use progress::restored_progress;
 
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
-/// Sealed panes that may wait for one checkpoint before the loop stops taking offsets.
-const SEALED_WAITING: usize = 10_000;
 const LAST_CHECKPOINT: Duration = Duration::from_secs(7);
 /// How long a partition that goes away may wait for its counts to be durable.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -39,8 +39,7 @@ const RELEASE: Duration = Duration::from_secs(5);
 pub(crate) struct Watched {
     pub monitor: Arc<Monitor>,
     pub metrics: Arc<MonitorMetrics>,
-    /// The end of the last closed window, for the count of records that come after it.
-    pub closed_through: Arc<AtomicI64>,
+    pub frontier: Arc<Frontier>,
 }
 
 pub(crate) struct Worker<S> {
@@ -52,6 +51,7 @@ pub(crate) struct Worker<S> {
     pub positions: Positions,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
+    pub health: Health,
     pub heartbeat: Heartbeat,
     pub log_payloads: bool,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
@@ -65,6 +65,8 @@ struct Partition {
     arrived: Instant,
     assigned: Instant,
     assigned_offset: i64,
+    /// It waits for slower ones.
+    paused: bool,
 }
 
 struct Loop<S> {
@@ -82,17 +84,18 @@ struct Loop<S> {
     processing: Summary,
     /// The last trouble that was told, until records come again.
     complained: Option<String>,
+    holding: Holding,
     stopping: bool,
 }
 
 impl<S: Source + 'static> Worker<S> {
-    /// Runs until told to stop; the state is durable then, or the deadline passed.
-    pub(crate) fn run(self) {
+    /// Runs until told to stop; says whether everything counted is durable then.
+    pub(crate) fn run(self) -> bool {
         let mut this = Loop::new(self);
         while !this.stopping {
             this.turn();
         }
-        this.finish();
+        this.finish()
     }
 }
 
@@ -105,6 +108,7 @@ impl<S: Source + 'static> Loop<S> {
                 .map(|w| Counter::new(Arc::clone(&w.monitor), worker.log_payloads))
                 .collect(),
             processing: worker.metrics.record_processing(),
+            holding: Holding::new(&worker.watched),
             worker,
             partitions: Vec::new(),
             in_flight: None,
@@ -119,37 +123,42 @@ impl<S: Source + 'static> Loop<S> {
     }
 
     fn turn(&mut self) {
-        self.worker.heartbeat.beat();
         self.serve_commands();
-        if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {
-            // The store is slow or full; see the checkpointer, which says so on /readyz.
+        self.watch_the_store();
+        if self.is_held_up() {
+            self.worker.heartbeat.beat();
+            self.publish_positions();
             std::thread::sleep(WAIT);
             return;
         }
-        let idle = match self.consume() {
-            Ok(handed) => handed < BATCH,
+        let most = self.holding.batch();
+        let idle = match self.consume(most) {
+            Ok(handed) => handed < most,
             Err(error) => {
                 self.complain(&error);
                 true
             }
         };
+        self.keep_in_step();
         self.publish_positions();
         self.checkpoint_when_due(idle);
     }
 
-    fn consume(&mut self) -> Result<usize, SourceError> {
+    /// Takes up to `most` records. The loop has turned when it took some, or when there were none:
+    /// see the watchdog.
+    fn consume(&mut self, most: usize) -> Result<usize, SourceError> {
         let began = Instant::now();
         let (partitions, counters) = (&mut self.partitions, &mut self.counters);
         let closed: Vec<PaneId> = self
             .worker
             .watched
             .iter()
-            .map(|w| PaneId(w.closed_through.load(Ordering::Relaxed)))
+            .map(|w| w.frontier.closed_through())
             .collect();
         let mut after_close = vec![0; closed.len()];
         let mut last = 0;
         let mut first_at = None;
-        let handed = self.worker.source.drain(WAIT, BATCH, &mut |record| {
+        let handed = self.worker.source.drain(WAIT, most, &mut |record| {
             let now = *first_at.get_or_insert_with(Instant::now);
             let is =
                 |p: &Partition| p.id.partition == record.partition && p.id.topic == record.topic;
@@ -169,6 +178,9 @@ impl<S: Source + 'static> Loop<S> {
             }
         });
         let handed_over = *handed.as_ref().unwrap_or(&0);
+        if first_at.is_some() || !self.worker.source.has_queued() {
+            self.worker.heartbeat.beat();
+        }
         if let Some(first_at) = first_at {
             self.complained = None;
             let spent = first_at.max(began).elapsed();
@@ -298,10 +310,12 @@ impl<S: Source + 'static> Loop<S> {
             arrived: at,
             assigned: at,
             assigned_offset: offset,
+            paused: false,
         });
     }
 
     fn end(&mut self, partition: &TopicPartition) {
+        self.let_go_on(partition);
         let before = self.partitions.len();
         self.partitions.retain(|p| p.id != *partition);
         if self.partitions.len() < before
@@ -316,11 +330,14 @@ impl<S: Source + 'static> Loop<S> {
             return;
         }
         self.positioned_at = Instant::now();
+        let held_up = self.is_held_up();
         for partition in &self.partitions {
             let next = self.position(partition);
-            self.worker
-                .positions
-                .update(&partition.id, |p| p.next = next);
+            let paused = partition.paused || held_up;
+            self.worker.positions.update(&partition.id, |p| {
+                p.next = next;
+                p.paused = paused;
+            });
         }
         for partition in &self.partitions {
             for unit in &partition.units {
@@ -348,14 +365,16 @@ impl<S: Source + 'static> Loop<S> {
 
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
-    fn finish(mut self) {
-        if !self.make_durable(LAST_CHECKPOINT) {
+    fn finish(mut self) -> bool {
+        let durable = self.make_durable(LAST_CHECKPOINT);
+        if !durable {
             tracing::error!(
                 "stopped before the last checkpoint was durable; the next start reads those records again"
             );
         }
         let source = self.worker.source;
         std::thread::spawn(move || drop(source));
+        durable
     }
 }
 

@@ -151,7 +151,7 @@ fn evaluator(config: &MonitorConfig, log: &Arc<MoodyLog>) -> Evaluator {
         log_head: Arc::new(watch::Sender::new(0)),
         view: watch::Sender::new(Arc::default()),
         metrics: metrics.monitor(definition, TOPIC),
-        closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+        frontier: Arc::default(),
         health: Health::default(),
     };
     let state = log.evaluator(&definition.monitor).unwrap();
@@ -400,8 +400,7 @@ async fn a_restart_goes_on_behind_the_last_window_and_repeats_none() {
     let mut before = evaluator(&config("m"), &log);
     before.tell(0..3, Shape::Even, 0);
     let mut after = evaluator(&config("m"), &log);
-    let closed_through = after.wiring.closed_through.load(Ordering::Relaxed);
-    assert_eq!(closed_through, FIRST + 3);
+    assert_eq!(after.wiring.frontier.closed_through(), PaneId(FIRST + 3));
     // The store still holds what the next window needs.
     after.tell(2..5, Shape::Even, 0);
     let ends: Vec<_> = log.finals().into_iter().map(|(end, _)| end).collect();

@@ -6,26 +6,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::progress::progress_of;
-use super::{Loop, SEALED_WAITING, Unit};
+use super::{Loop, Unit};
 use crate::app::messages::{Checkpoint, WorkerCommand};
 use crate::source::Source;
 
 impl<S: Source + 'static> Loop<S> {
-    pub(super) fn sealed_waiting(&self) -> usize {
-        let units = self.partitions.iter().flat_map(|p| &p.units);
-        units.map(|u| u.sealed.len()).sum()
-    }
-
     /// A checkpoint is due when its interval has passed, when somebody waits for durable counts,
     /// and, once there is nothing more to read, as soon as a pane is sealed.
     pub(super) fn checkpoint_when_due(&mut self, idle: bool) {
         if self.in_flight.is_some() {
             return;
         }
-        let sealed = self.sealed_waiting();
+        let waiting = self.sealed_waiting();
         let due = !self.flushes.is_empty()
-            || (idle && sealed > 0)
-            || sealed >= SEALED_WAITING / 4
+            || (idle && !waiting.is_none())
+            || waiting.is_much()
             || self.checkpointed_at.elapsed() >= self.worker.checkpoint_interval;
         if due {
             self.checkpoint();
@@ -51,6 +46,7 @@ impl<S: Source + 'static> Loop<S> {
                 ));
                 units.push((unit.key.clone(), unit.state()));
                 let taken = std::mem::take(&mut unit.sealed);
+                watched.frontier.send(taken.len());
                 sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
                 unit.dirty = false;
             }

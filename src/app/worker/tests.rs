@@ -1,10 +1,12 @@
 //! The loop turned by hand over scripted logs, stopped and killed at any point.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
 use proptest::prelude::*;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -13,6 +15,7 @@ use crate::app::fixtures::{
     Logs, Replay, START, Scripted, TOPIC, WIDTH, config, keep_only, monitor,
 };
 use crate::app::messages::EvaluatorMessage;
+use crate::drift::PaneCounts;
 use crate::event::Outcome;
 use crate::health::Health;
 use crate::state::local::LocalStore;
@@ -25,6 +28,8 @@ enum Move {
     /// The checkpointer takes what was handed over.
     Store,
     Snapshot,
+    /// The next window ends so many panes after the first, and far too much is held for it.
+    Crowd(i64),
     /// Nothing more gets durable.
     Kill,
     Stop,
@@ -61,11 +66,15 @@ fn watched() -> Vec<Watched> {
     let build = |monitor: &Arc<Monitor>| Watched {
         metrics: metrics().monitor(&monitor.definition, TOPIC),
         monitor: Arc::clone(monitor),
-        closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+        frontier: Arc::default(),
     };
-    WATCHED
+    let mut watched = WATCHED
         .get_or_init(|| monitors().iter().map(build).collect())
-        .clone()
+        .clone();
+    for w in &mut watched {
+        w.frontier = Arc::default();
+    }
+    watched
 }
 
 fn key(monitor: &Monitor, partition: i32) -> UnitKey {
@@ -140,6 +149,7 @@ impl Life {
             positions: Positions::default(),
             metrics: metrics(),
             checkpoint_interval: interval,
+            health: Health::default(),
             heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
             log_payloads: false,
             out_of_range: Box::new(|_| {}),
@@ -220,6 +230,13 @@ impl Life {
                 assert_eq!(seen, expected.collect());
             }
         }
+    }
+
+    /// The first monitor's next window, and whether more is held for it than may be.
+    fn crowd(&self, next_end: Option<i64>) {
+        let end = next_end.map(|panes| PaneId(START / WIDTH + panes));
+        let held = if end.is_some() { usize::MAX / 2 } else { 0 };
+        self.this.worker.watched[0].frontier.hold(end, held);
     }
 
     fn stop(self) {
@@ -351,6 +368,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         8 => Just(Move::Turn),
         4 => Just(Move::Store),
         3 => Just(Move::Snapshot),
+        3 => (0i64..30).prop_map(Move::Crowd),
         1 => Just(Move::Kill),
         1 => Just(Move::Stop),
     ]
@@ -376,6 +394,7 @@ proptest! {
                 Move::Turn => life.this.turn(),
                 Move::Store => drop(life.store()),
                 Move::Snapshot => life.snapshot(&logs),
+                Move::Crowd(panes) => life.crowd(Some(panes)),
                 Move::Kill => life = begin(),
                 Move::Stop => {
                     life.stop();
@@ -383,6 +402,7 @@ proptest! {
                 }
             }
         }
+        life.crowd(None);
         for _ in 0..logs.values().map(Vec::len).sum::<usize>() + 2 {
             life.this.turn();
             life.store();
@@ -391,6 +411,80 @@ proptest! {
         life.stop();
         assert_recounted(&store, &logs);
     }
+}
+
+#[test]
+fn a_partition_too_far_ahead_is_paused_and_goes_on_where_it_was() {
+    let log = (0..200).map(|i| Scripted::event(i, START + i * 100, 1.0, "keep"));
+    let logs: Logs = Arc::new([(0, log.collect())].into());
+    let store = Arc::new(LocalStore::in_memory().unwrap());
+    let mut life = Life::begin(&store, &logs, 60, Duration::from_secs(3600));
+    life.crowd(Some(0));
+    life.this.turn();
+    assert!(life.this.worker.source.paused.contains(&0));
+    let position = |life: &Life| life.this.position(&life.this.partitions[0]);
+    assert_eq!(position(&life), 60);
+    for _ in 0..3 {
+        life.this.turn();
+    }
+    assert_eq!(position(&life), 60, "nothing is read of it");
+    life.this.positioned_at = Instant::now() - Duration::from_secs(1);
+    life.this.publish_positions();
+    assert_eq!(life.this.worker.positions.paused(), 1);
+
+    life.crowd(Some(5));
+    for _ in 0..3 {
+        life.this.turn();
+    }
+    assert!(!life.this.worker.source.paused.contains(&0));
+    assert!(position(&life) > 60);
+    life.this
+        .worker
+        .positions
+        .update(&life.this.partitions[0].id, |p| p.paused = true);
+    let partition = life.this.partitions[0].id.clone();
+    life.this.end(&partition);
+    assert_eq!(
+        life.this.worker.positions.paused(),
+        0,
+        "what is gone waits no more"
+    );
+}
+
+/// Each record seals a pane; nothing comes back from the store.
+#[test]
+fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
+    let width = WIDTH * 2;
+    let log = (0..40_000).map(|i| Scripted::event(i, START + i * width, 1.0, "keep"));
+    let logs: Logs = Arc::new([(0, log.collect())].into());
+    let store = Arc::new(LocalStore::in_memory().unwrap());
+    let mut life = Life::begin(&store, &logs, 4096, Duration::from_secs(3600));
+    let position = |life: &Life| life.this.position(&life.this.partitions[0]);
+    while !life.this.is_held_up() {
+        life.this.turn();
+    }
+    let stopped_at = position(&life);
+    assert!(stopped_at < 40_000, "{stopped_at}");
+    life.this.turn();
+    assert_eq!(position(&life), stopped_at);
+    life.this.positioned_at = Instant::now() - Duration::from_secs(1);
+    life.this.turn();
+    assert_eq!(life.this.worker.positions.paused(), 1);
+
+    life.this.checkpointed_at = Instant::now() - Duration::from_secs(60);
+    life.this.turn();
+    let health = life.this.worker.health.clone();
+    let reasons = health.held();
+    let words = reasons
+        .get("checkpoint of loop 0")
+        .expect("a slow checkpoint is told");
+    assert!(words.contains("no more records are read"), "{words}");
+    while position(&life) < 40_000 {
+        life.this.turn();
+        life.store();
+        life.listen();
+    }
+    assert!(health.held().is_empty());
 }
 
 /// A life that has read 20 records, and asks to release partition 0.
