@@ -2,6 +2,7 @@
 
 mod bad_records;
 mod beginnings;
+mod degraded;
 mod flights;
 mod harness;
 mod live;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Case> {
         beginnings::cases(),
         messages::cases(),
         validate::cases(),
+        degraded::cases(),
     ]
     .into_iter()
     .flatten()

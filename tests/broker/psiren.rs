@@ -59,6 +59,13 @@ checkpoint_interval = "200ms"
 
     /// Starts psiren here; at most one process at a time.
     pub(crate) fn start(&self) -> Psiren {
+        let mut psiren = self.launch();
+        psiren.await_address();
+        psiren
+    }
+
+    /// Starts psiren without waiting until it listens: it can be signalled, but not asked.
+    pub(crate) fn launch(&self) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let file = File::options()
@@ -75,16 +82,14 @@ checkpoint_interval = "200ms"
             .stdout(Stdio::from(file.try_clone().expect("a log file")))
             .stderr(Stdio::from(file));
         let process = Process::spawn(&mut command).expect("psiren starts");
-        let mut psiren = Psiren {
+        Psiren {
             process,
             log: Log {
                 path: log,
                 from: usize::try_from(said_before).expect("a short log"),
             },
             address: String::new(),
-        };
-        psiren.await_address();
-        psiren
+        }
     }
 
     /// The rows of the CSV, without a line still being written.
@@ -177,6 +182,25 @@ impl Psiren {
 
     pub(crate) fn cont(&self) {
         self.process.signal("CONT");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// The most memory this process ever had resident, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.and_then(|n| n.trim().parse().ok()).expect("a number");
+        kib / 1024
+    }
+
+    /// Where `/metrics` and the others are, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn exit_within(&mut self, limit: Duration) -> Option<ExitStatus> {

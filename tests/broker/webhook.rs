@@ -16,6 +16,8 @@ pub(crate) enum Answer {
     Later(u32),
     /// Closes the connection without a word.
     HangUp,
+    /// Takes this and every later connection and never answers.
+    Silence,
 }
 
 /// Answers in this order, then 200 for ever. It ends with the test process.
@@ -32,7 +34,12 @@ impl Webhook {
         let taken = Arc::clone(&delivered);
         let mut answers: VecDeque<Answer> = answers.into_iter().collect();
         thread::spawn(move || {
+            let mut silenced = Vec::new();
             for connection in listener.incoming().flatten() {
+                if matches!(answers.front(), Some(Answer::Silence)) {
+                    silenced.push(connection);
+                    continue;
+                }
                 let answer = answers.pop_front().unwrap_or(Answer::Status(200));
                 // A client that goes away in the middle is its own affair.
                 let _ = serve(connection, &answer, &taken);
@@ -70,7 +77,7 @@ fn serve(
     let (status, extra) = match answer {
         Answer::Status(status) => (*status, String::new()),
         Answer::Later(seconds) => (429, format!("Retry-After: {seconds}\r\n")),
-        Answer::HangUp => return Ok(()),
+        Answer::HangUp | Answer::Silence => return Ok(()),
     };
     if status == 200 {
         let message = serde_json::from_slice(&body).expect("a message is JSON");
