@@ -13,6 +13,8 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use crate::config::OnLogChange;
+use crate::drift::PaneId;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
@@ -33,6 +35,8 @@ const LATER: Duration = Duration::from_secs(5);
 const RELEASE: Duration = Duration::from_secs(6);
 /// How often topics are looked at for new partitions.
 const DISCOVERY: Duration = Duration::from_secs(30);
+/// How long the ids of topics are waited for.
+pub(crate) const IDS: Duration = Duration::from_secs(1);
 
 pub(crate) enum AssignerCommand {
     /// Where these logs end now.
@@ -43,11 +47,13 @@ pub(crate) enum AssignerCommand {
     },
     /// An offset of one of these fell out of its log: decide anew where they are read from.
     Again(Vec<TopicPartition>),
+    /// A topic is not the one that was counted: look at them now.
+    Look,
     Stop,
 }
 
 pub(crate) struct Assigner {
-    pub control: Control,
+    pub control: Arc<Control>,
     pub commands: Receiver<AssignerCommand>,
     pub monitors: Vec<Arc<Monitor>>,
     pub workers: Vec<Sender<WorkerCommand>>,
@@ -69,6 +75,8 @@ struct Topic {
     /// Which worker reads each partition.
     assigned: BTreeMap<i32, usize>,
     stopped: BTreeSet<i32>,
+    /// Its id, where brokers have one; of all that are assigned.
+    log_id: Option<String>,
     /// Where each log ended when it was last looked at.
     ends: BTreeMap<i32, i64>,
     caught_up: bool,
@@ -106,6 +114,7 @@ impl Assigner {
             }
             let caught_up = topics.values().all(|t| t.caught_up);
             if looked.elapsed() >= if caught_up { LATER } else { SOON } {
+                self.notice_other_logs(&mut topics);
                 self.look(&mut topics);
                 looked = Instant::now();
             }
@@ -123,6 +132,7 @@ impl Assigner {
                 Ok(AssignerCommand::Again(partitions)) => {
                     self.again.extend(partitions);
                 }
+                Ok(AssignerCommand::Look) => self.notice_other_logs(&mut topics),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(AssignerCommand::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -214,6 +224,10 @@ impl Assigner {
         };
         let all_or_none = !newcomers.is_empty();
         topic.newcomers = Some(newcomers);
+        self.retire(name, topic, monitors)?;
+        if topic.assigned.is_empty() {
+            topic.log_id = self.log_ids(&[name]).remove(name);
+        }
         let mut begun = Vec::new();
         let mut failed = None;
         for partition in topic.waiting() {
@@ -252,7 +266,8 @@ impl Assigner {
         let stored = self.stored(id, monitors)?;
         let none = BTreeSet::new();
         let newcomers = topic.newcomers.as_ref().unwrap_or(&none);
-        start::begin(&self.control, id, monitors, stored, newcomers)
+        let log_id = topic.log_id.as_deref();
+        start::begin(&self.control, id, monitors, stored, newcomers, log_id)
             .with_context(|| format!("partition {id}"))
     }
 
@@ -275,20 +290,29 @@ impl Assigner {
         Ok(stored)
     }
 
-    /// Makes the first offsets durable, in one transaction, then lets the workers read.
+    /// Makes the first offsets durable, then lets the workers read.
     fn hand_out(
         &mut self,
         topic: &mut Topic,
         monitors: &[Arc<Monitor>],
-        begun: Vec<(TopicPartition, Begun)>,
+        mut begun: Vec<(TopicPartition, Begun)>,
     ) -> Result<()> {
         let mut first = Vec::new();
-        for (_, how) in &begun {
+        for (id, how) in &mut begun {
             if let Begun::At {
                 units, start_over, ..
             } = how
             {
-                self.set_aside(monitors, start_over)?;
+                if !start_over.is_empty() {
+                    self.metrics.log_changed(&id.topic);
+                }
+                for key in start_over {
+                    let unit = units.iter_mut().find(|(k, _)| k == key);
+                    let monitor = monitors.iter().find(|m| is_of(m, key));
+                    if let (Some((_, fresh)), Some(monitor)) = (unit, monitor) {
+                        self.start_over(monitor, key, fresh)?;
+                    }
+                }
                 first.extend(units.iter().cloned());
             }
         }
@@ -307,19 +331,102 @@ impl Assigner {
     }
 
     /// Archives what was counted of a log that is another one now, and takes it out of the windows
-    /// that are still to close.
-    fn set_aside(&self, monitors: &[Arc<Monitor>], start_over: &[UnitKey]) -> Result<()> {
-        for key in start_over {
-            let sealed = self.store.sealed(&key.monitor)?.into_iter();
-            let sealed = sealed.filter(|(k, _)| k == key).map(|(_, pane)| pane);
-            let sealed = sealed.collect();
-            self.store.set_aside(key, now_ms())?;
-            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
-            if let Some(monitor) = monitors.iter().find(named) {
-                self.tell(monitor, EvaluatorMessage::Forget(sealed));
+    /// that are still to close: they are marked by a gap in `fresh`, which takes its place.
+    fn start_over(&self, monitor: &Monitor, key: &UnitKey, fresh: &mut UnitState) -> Result<()> {
+        let sealed = self.store.sealed(&key.monitor)?.into_iter();
+        let sealed: Vec<_> = sealed.filter(|(k, _)| k == key).map(|(_, p)| p).collect();
+        let units = self.store.units(&key.monitor)?;
+        let open = units.iter().find(|(k, _)| k == key);
+        let open = open.into_iter().flat_map(|(_, state)| state.open.keys());
+        let panes: BTreeSet<PaneId> = sealed.iter().map(|s| s.id).chain(open.copied()).collect();
+        if let (Some(first), Some(last)) = (panes.first(), panes.last()) {
+            let spec = &monitor.definition.panes;
+            let through = spec.end_ms(*last) - 1;
+            fresh.gaps.open(spec.start_ms(*first), through);
+        }
+        self.store.set_aside(key, fresh, now_ms())?;
+        self.tell(monitor, EvaluatorMessage::Forget(sealed));
+        Ok(())
+    }
+
+    /// What was counted of partitions that the topic no longer has: it was made anew, with fewer.
+    fn retire(&self, name: &str, topic: &mut Topic, monitors: &[Arc<Monitor>]) -> Result<()> {
+        for monitor in monitors {
+            for (key, state) in self.store.units(&monitor.definition.monitor)? {
+                let id = partition_of(&key.topic, key.partition);
+                let is_there = topic.partitions.contains(&key.partition)
+                    || topic.stopped.contains(&key.partition);
+                if key.topic != name || is_there || state.next_offset == state.began_at {
+                    continue;
+                }
+                let words = format!(
+                    "{id} is no more, though {} records of it were counted: the topic was made anew with {} partitions",
+                    state.outcomes.iter().sum::<u64>(),
+                    topic.partitions.len()
+                );
+                match monitor.config.on_log_change {
+                    OnLogChange::Reset => {
+                        self.metrics.log_changed(name);
+                        tracing::warn!(
+                            monitor = key.monitor,
+                            "{words}; starting over as on_log_change says, the old counts are set aside"
+                        );
+                        self.start_over(monitor, &key, &mut UnitState::fresh(0, None))?;
+                    }
+                    OnLogChange::Stop => {
+                        let words = format!(
+                            "{words}; set on_log_change = \"reset\" or start with --reset-state"
+                        );
+                        self.stop(topic, &id, "log_changed", words);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// The ids of these topics now; those that cannot be told are left out, and then the last
+    /// record that was counted has to tell its log.
+    fn log_ids(&self, topics: &[&str]) -> BTreeMap<String, String> {
+        match self.control.topic_ids(topics, IDS) {
+            Ok(ids) => ids,
+            Err(error) => {
+                tracing::debug!("{error:#}");
+                BTreeMap::new()
+            }
+        }
+    }
+
+    /// Takes the partitions of topics that were made anew from their workers, with what was counted
+    /// since the last checkpoint, so that it is decided anew about them.
+    fn notice_other_logs(&self, topics: &mut BTreeMap<String, Topic>) {
+        let read = topics
+            .iter()
+            .filter(|(_, topic)| !topic.assigned.is_empty());
+        let names: Vec<&str> = read.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return;
+        }
+        for (name, now) in self.log_ids(&names) {
+            let Some(topic) = topics.get_mut(&name) else {
+                continue;
+            };
+            match &topic.log_id {
+                Some(before) if *before != now => {
+                    tracing::error!(
+                        "topic {name:?} was deleted and made anew (its id was {before} and is {now}); its partitions are looked at again"
+                    );
+                }
+                _ => continue,
+            }
+            for (partition, worker) in std::mem::take(&mut topic.assigned) {
+                let lost = SourceEvent::Lost(vec![partition_of(&name, partition)]);
+                // A worker that is gone ends the program; see the application.
+                let _ = self.workers[worker].send(WorkerCommand::Source(lost));
+            }
+            topic.caught_up = false;
+            topic.ends.clear();
+        }
     }
 
     fn send_out(
@@ -332,8 +439,7 @@ impl Assigner {
     ) {
         let at = Instant::now();
         for (key, state) in &units {
-            let named = |m: &&Arc<Monitor>| m.definition.monitor == key.monitor;
-            if let Some(monitor) = monitors.iter().find(named) {
+            if let Some(monitor) = monitors.iter().find(|m| is_of(m, key)) {
                 let progress = restored_progress(key, state, monitor, at);
                 self.tell(monitor, EvaluatorMessage::Progress(progress));
             }
@@ -353,6 +459,7 @@ impl Assigner {
 
     fn stop(&self, topic: &mut Topic, id: &TopicPartition, reason: &'static str, words: String) {
         tracing::error!("{words}");
+        self.metrics.log_changed(&id.topic);
         self.health.hold(&format!("partition {id}"), words);
         self.metrics
             .partition_stopped(&id.topic, id.partition, Some(reason));
@@ -432,6 +539,10 @@ impl Assigner {
             let _ = evaluator.send(message);
         }
     }
+}
+
+fn is_of(monitor: &Monitor, unit: &UnitKey) -> bool {
+    monitor.definition.monitor == unit.monitor
 }
 
 fn partition_of(topic: &str, partition: i32) -> TopicPartition {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::drift::{
-    PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec,
+    Gaps, PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec,
 };
 
 use super::messages::Progress;
@@ -47,6 +47,7 @@ struct Reached {
     first_open: Option<PaneId>,
     last_open: Option<PaneId>,
     newest_record_ms: Option<i64>,
+    gaps: Gaps,
     stamps: VecDeque<SealStamp>,
     arrived: Instant,
     /// When this partition was assigned: a fresh one is not idle.
@@ -79,8 +80,11 @@ impl Closing {
         }
     }
 
-    /// The partitions the topic has. Until each is heard of, no window closes by watermark.
+    /// The partitions the topic has. Until each is heard of, no window closes by watermark. One that
+    /// is no more is forgotten: the topic was made anew.
     pub(crate) fn set_partitions(&mut self, partitions: &[i32]) {
+        self.partitions
+            .retain(|known, _| partitions.contains(known));
         for partition in partitions {
             self.partitions.entry(*partition).or_insert(None);
         }
@@ -109,10 +113,13 @@ impl Closing {
             first_open: progress.first_open,
             last_open: progress.last_open,
             newest_record_ms: progress.newest_record_ms,
+            gaps: progress.gaps,
             stamps,
             arrived: progress.arrived,
             assigned: progress.assigned,
         });
+        let reached = self.partitions.values().flatten();
+        self.ring.set_gaps(reached.flat_map(|r| r.gaps.all()));
     }
 
     /// Takes panes out of the windows that are still to close.

@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::drift::{PaneCounts, PaneId, SealedPane};
+use crate::drift::{Gaps, PaneCounts, PaneId, SealedPane};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{UnitKey, UnitState};
 
+use super::pausing::OnTheWay;
 use super::unit::SealStamp;
 
 /// A partition to read, with the state it goes on from.
@@ -76,6 +77,8 @@ pub(crate) struct Checkpoint {
 pub(crate) struct Progress {
     pub key: UnitKey,
     pub sealed: Vec<SealedPane>,
+    /// Counts what is sealed until it has been taken in, or is lost.
+    pub _on_the_way: Option<Arc<OnTheWay>>,
     /// The first pane that is not sealed.
     pub sealed_before: Option<PaneId>,
     pub greatest_ms: Option<i64>,
@@ -83,6 +86,8 @@ pub(crate) struct Progress {
     pub last_open: Option<PaneId>,
     /// When the newest record was appended.
     pub newest_record_ms: Option<i64>,
+    /// Where records of it are known to be missing.
+    pub gaps: Gaps,
     pub stamps: Vec<SealStamp>,
     /// When a record last arrived, or when the partition was assigned.
     pub arrived: Instant,

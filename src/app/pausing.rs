@@ -14,6 +14,7 @@
 //! fetched ahead, up to `queued.max.messages.kbytes` each time, and where panes are small that is
 //! many windows' worth.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 
 use crate::drift::PaneId;
@@ -34,7 +35,7 @@ pub(crate) struct Frontier {
     next_end: AtomicI64,
     /// Panes in the evaluator's windows.
     held: AtomicUsize,
-    /// Panes that are durable and on their way to the evaluator.
+    /// Panes that are on their way to the evaluator.
     coming: AtomicUsize,
 }
 
@@ -66,22 +67,36 @@ impl Frontier {
         self.held.store(panes, Relaxed);
     }
 
-    pub(crate) fn send(&self, panes: usize) {
-        self.coming.fetch_add(panes, Relaxed);
-    }
-
-    pub(crate) fn receive(&self, panes: usize) {
-        // An evaluator that begins anew is told again what was sent to none.
-        let less = |coming: usize| Some(coming.saturating_sub(panes));
-        let _ = self.coming.fetch_update(Relaxed, Relaxed, less);
-    }
-
     fn next_end(&self) -> Option<PaneId> {
         Some(PaneId(self.next_end.load(Relaxed))).filter(|end| end.0 != NONE)
     }
 
     fn panes(&self) -> usize {
         self.held.load(Relaxed) + self.coming.load(Relaxed)
+    }
+}
+
+/// Sealed panes between a partition and its evaluator; they have arrived, or are lost, when this is
+/// dropped.
+#[derive(Debug)]
+pub(crate) struct OnTheWay {
+    frontier: Arc<Frontier>,
+    panes: usize,
+}
+
+impl OnTheWay {
+    pub(crate) fn new(frontier: &Arc<Frontier>, panes: usize) -> Arc<Self> {
+        frontier.coming.fetch_add(panes, Relaxed);
+        Arc::new(Self {
+            frontier: Arc::clone(frontier),
+            panes,
+        })
+    }
+}
+
+impl Drop for OnTheWay {
+    fn drop(&mut self) {
+        self.frontier.coming.fetch_sub(self.panes, Relaxed);
     }
 }
 

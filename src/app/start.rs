@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::config::{OnLogChange, StartPosition};
-use crate::event::Outcome;
 use crate::monitor::Monitor;
 use crate::source::TopicPartition;
 use crate::source::control::{Control, LogSpan};
@@ -30,7 +29,8 @@ pub(crate) enum Begun {
     },
 }
 
-/// Decides for every monitor of one partition. `newcomers` have never counted anything of the topic.
+/// Decides for every monitor of one partition. `newcomers` have never counted anything of the topic;
+/// `log_id` is the topic's id now, where brokers have one.
 ///
 /// # Errors
 /// When the broker does not answer; asked again later.
@@ -40,8 +40,10 @@ pub(crate) fn begin(
     monitors: &[Arc<Monitor>],
     stored: Vec<(UnitKey, Option<UnitState>)>,
     newcomers: &BTreeSet<String>,
+    log_id: Option<&str>,
 ) -> Result<Begun> {
     let span = control.span(id)?;
+    let fresh = |offset| UnitState::fresh(offset, log_id.map(str::to_owned));
     let mut units = Vec::new();
     let mut start_over = Vec::new();
     for (monitor, (key, state)) in monitors.iter().zip(stored) {
@@ -49,9 +51,9 @@ pub(crate) fn begin(
             None if newcomers.contains(&key.monitor) => fresh(resolve(control, id, monitor, span)?),
             // A partition that appeared later: nothing in it may be skipped.
             None => fresh(span.start),
-            Some(state) => match verify(control, id, span, &state)? {
-                Verified::Same => state,
-                Verified::Overtaken => overtaken(id, span, state),
+            Some(state) => match verify(control, id, span, &state, log_id)? {
+                Verified::Same => identified(state, log_id),
+                Verified::Overtaken => identified(overtaken(id, span, monitor, state), log_id),
                 Verified::Changed(how) if monitor.config.on_log_change == OnLogChange::Reset => {
                     tracing::warn!(
                         monitor = key.monitor,
@@ -85,16 +87,6 @@ pub(crate) fn begin(
         units,
         start_over,
     })
-}
-
-fn fresh(next_offset: i64) -> UnitState {
-    UnitState {
-        next_offset,
-        greatest_ms: None,
-        open: std::collections::BTreeMap::new(),
-        outcomes: vec![0; Outcome::ALL.len()],
-        splice: None,
-    }
 }
 
 fn resolve(
@@ -133,7 +125,15 @@ fn verify(
     id: &TopicPartition,
     span: LogSpan,
     state: &UnitState,
+    log_id: Option<&str>,
 ) -> Result<Verified> {
+    if let (Some(counted), Some(now)) = (state.log_id.as_deref(), log_id)
+        && counted != now
+    {
+        return Ok(Verified::Changed(format!(
+            "the topic was made anew: it had the id {counted} and has {now}"
+        )));
+    }
     if span.end < state.next_offset {
         return Ok(Verified::Changed(format!(
             "its end is offset {}, before offset {} that is to be read next",
@@ -168,13 +168,32 @@ fn not_verifiable(id: &TopicPartition) -> Verified {
     Verified::Same
 }
 
-fn overtaken(id: &TopicPartition, span: LogSpan, mut state: UnitState) -> UnitState {
+/// The state with the id that its topic has now, where that is known.
+fn identified(state: UnitState, log_id: Option<&str>) -> UnitState {
+    UnitState {
+        log_id: log_id.map(str::to_owned).or(state.log_id),
+        ..state
+    }
+}
+
+fn overtaken(
+    id: &TopicPartition,
+    span: LogSpan,
+    monitor: &Monitor,
+    mut state: UnitState,
+) -> UnitState {
     let lost = span.start - state.next_offset;
     tracing::error!(
-        "{id}: {lost} records were deleted by retention before they were read (offsets {} to {}); windows over that time are incomplete",
+        monitor = monitor.definition.monitor,
+        "{id}: {lost} records were deleted by retention before they were read (offsets {} to {}); windows over that time have a coverage below 1. Let retention keep records for longer than psiren may be away",
         state.next_offset,
         span.start - 1
     );
+    let panes = &monitor.definition.panes;
+    let counting = state.greatest_ms.map(|ms| panes.sealed_before(ms));
+    let from = counting.map_or(i64::MIN, |pane| panes.start_ms(pane));
+    state.gaps.open(from, from);
+    state.lost += lost.unsigned_abs();
     state.next_offset = span.start;
     state.splice = None;
     state

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use crate::drift::{Acceptance, PaneId, PartitionPanes, SealedPane};
+use crate::drift::{Acceptance, Gaps, PaneId, PartitionPanes, SealedPane};
 use crate::event::{Extractor, Outcome, Rejected};
+use crate::metrics::Account;
 use crate::monitor::Monitor;
 use crate::source::Record;
 use crate::state::{Splice, UnitKey, UnitState};
@@ -44,6 +45,11 @@ pub(crate) struct Unit {
     next_offset: i64,
     outcomes: [u64; Outcome::ALL.len()],
     splice: Option<Splice>,
+    began_at: i64,
+    absent: u64,
+    lost: u64,
+    gaps: Gaps,
+    log_id: Option<String>,
     /// Sealed since the last checkpoint was handed over.
     pub sealed: Vec<SealedPane>,
     pub stamps: Vec<SealStamp>,
@@ -65,6 +71,11 @@ impl Unit {
             next_offset: state.next_offset,
             outcomes,
             splice: state.splice,
+            began_at: state.began_at,
+            absent: state.absent,
+            lost: state.lost,
+            gaps: state.gaps,
+            log_id: state.log_id,
             sealed: Vec::new(),
             stamps: Vec::new(),
             dirty: false,
@@ -74,13 +85,34 @@ impl Unit {
 
     /// The unit as it is made durable: counts and offset in one record.
     pub(crate) fn state(&self) -> UnitState {
-        UnitState {
+        let state = UnitState {
             next_offset: self.next_offset,
             greatest_ms: self.panes.greatest_ms(),
             open: self.panes.open().clone(),
             outcomes: self.outcomes.to_vec(),
             splice: self.splice,
+            began_at: self.began_at,
+            absent: self.absent,
+            lost: self.lost,
+            gaps: self.gaps.clone(),
+            log_id: self.log_id.clone(),
+        };
+        debug_assert_eq!(state.unaccounted(), 0, "{:?}", self.key);
+        state
+    }
+
+    /// Offsets passed since the state began, and what became of them.
+    pub(crate) fn account(&self) -> Account {
+        Account {
+            passed: self.next_offset - self.began_at,
+            outcomes: self.outcomes,
+            absent: self.absent,
+            lost: self.lost,
         }
+    }
+
+    pub(crate) fn gaps(&self) -> &Gaps {
+        &self.gaps
     }
 
     pub(crate) fn panes(&self) -> &PartitionPanes {
@@ -111,6 +143,7 @@ impl Unit {
         };
         self.outcomes[outcome as usize] += 1;
         counter.tally.outcome(outcome);
+        self.absent += (record.offset - self.next_offset).unsigned_abs();
         self.next_offset = record.offset + 1;
         self.splice = Some(splice_of(record));
         self.dirty = true;
@@ -159,6 +192,7 @@ impl Unit {
             Acceptance::Counted => {}
         }
         tally.counted(event_ms, event.cells);
+        self.gaps.close(event_ms);
         self.last_counted = Some(seen);
         let after = self.panes.sealed_before(spec);
         if after != before {

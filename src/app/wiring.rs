@@ -25,7 +25,7 @@ use crate::state::local::LocalStore;
 use crate::state::{LogBody, ReportLog, StateStore};
 
 use super::App;
-use super::assigner::{Assigner, AssignerCommand};
+use super::assigner::{Assigner, AssignerCommand, IDS};
 use super::checkpointer::Checkpointer;
 use super::clock::now_ms;
 use super::closing::Closing;
@@ -102,8 +102,9 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     };
     let (notify, mut tasks) = parts.start_sinks(&context);
     let evaluation = parts.start_evaluators()?;
-    let workers_and_checkpointer = parts.start_workers(inboxes, &evaluation, &give_up)?;
-    let assigner_thread = parts.start_assigner(assigner_inbox, &evaluation)?;
+    let control = Arc::new(Control::new(&parts.config.kafka)?);
+    let workers_and_checkpointer = parts.start_workers(inboxes, &evaluation, &control, &give_up)?;
+    let assigner_thread = parts.start_assigner(assigner_inbox, &evaluation, control)?;
 
     let watchdog = start_watchdog(&parts.health)?;
 
@@ -244,9 +245,12 @@ impl Parts {
         &self,
         inboxes: Vec<Receiver<WorkerCommand>>,
         evaluation: &Evaluation,
+        control: &Arc<Control>,
         give_up: &CancellationToken,
     ) -> Result<Vec<Part>> {
         let (checkpoints_in, checkpoints) = blocking::channel();
+        let control = Arc::clone(control);
+        let assigner = self.assigner.clone();
         let checkpointer = Checkpointer {
             store: self.store.clone(),
             checkpoints,
@@ -254,6 +258,11 @@ impl Parts {
             evaluators: evaluation.mailboxes.clone(),
             health: self.health.clone(),
             metrics: Arc::clone(&self.metrics),
+            topic_ids: Box::new(move |topics| control.topic_ids(topics, IDS).ok()),
+            other_log: Box::new(move || {
+                // Without an assigner the program is stopping.
+                let _ = assigner.send(AssignerCommand::Look);
+            }),
             give_up: give_up.clone(),
         };
         let checkpointer = spawn("checkpointer", move || {
@@ -292,10 +301,11 @@ impl Parts {
         &self,
         commands: Receiver<AssignerCommand>,
         evaluation: &Evaluation,
+        control: Arc<Control>,
     ) -> Result<Part> {
         let kafka = &self.config.kafka;
         let assigner = Assigner {
-            control: Control::new(kafka)?,
+            control,
             commands,
             monitors: self.monitors.clone(),
             workers: self.workers.clone(),

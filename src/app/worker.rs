@@ -341,15 +341,17 @@ impl<S: Source + 'static> Loop<S> {
         }
         for partition in &self.partitions {
             for unit in &partition.units {
+                let watched = &self.worker.watched[unit.monitor];
+                let name = &watched.monitor.definition.monitor;
+                let UnitKey {
+                    monitor: _,
+                    topic,
+                    partition,
+                } = &unit.key;
+                let metrics = &self.worker.metrics;
+                metrics.account(name, topic, *partition, &unit.account());
                 if let Some(ms) = unit.panes().greatest_ms() {
-                    let watched = &self.worker.watched[unit.monitor];
-                    let UnitKey {
-                        monitor: _,
-                        topic,
-                        partition,
-                    } = &unit.key;
-                    let name = &watched.monitor.definition.monitor;
-                    self.worker.metrics.watermark(name, topic, *partition, ms);
+                    metrics.watermark(name, topic, *partition, ms);
                 }
             }
         }

@@ -24,6 +24,7 @@
 pub mod counts;
 pub mod edges;
 pub mod feature;
+pub mod gaps;
 pub mod incident;
 pub mod partition;
 pub mod psi;
@@ -36,6 +37,7 @@ pub mod window;
 pub use counts::{Cell, Layout, PaneCounts};
 pub use edges::{Binning, Closed};
 pub use feature::{FeatureKind, Found, Value};
+pub use gaps::{Gap, Gaps};
 pub use incident::{IncidentBook, IncidentChange, IncidentRules, OpenIncident, Reason};
 pub use partition::{Acceptance, Pane, PartitionPanes, SealedPane};
 pub use psi::{Psi, Smoothing, psi};

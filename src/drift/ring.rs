@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::counts::{Layout, PaneCounts};
+use super::gaps::Gap;
 use super::window::{PaneId, PaneSpec, WindowBounds, WindowSpec};
 
 /// The counts of one window, as it closes or as it stands.
@@ -13,8 +14,8 @@ use super::window::{PaneId, PaneSpec, WindowBounds, WindowSpec};
 pub struct WindowSnapshot {
     pub bounds: WindowBounds,
     pub counts: PaneCounts,
-    /// Share of the window after the first event's pane began, in [0, 1]; below 1 the window is
-    /// still filling.
+    /// Share of the window after the first event's pane began and outside of gaps, in [0, 1]; below
+    /// 1 the window is still filling, or records of it are known to be missing.
     pub coverage: f64,
 }
 
@@ -33,6 +34,8 @@ pub struct WindowRing {
     closed_through: Option<PaneId>,
     /// The first pane that ever held an event.
     first: Option<PaneId>,
+    /// Panes of which records are known to be missing: first and last of each run, ascending, apart.
+    gaps: Vec<(PaneId, PaneId)>,
 }
 
 impl WindowRing {
@@ -48,6 +51,7 @@ impl WindowRing {
             span: None,
             closed_through: None,
             first: None,
+            gaps: Vec::new(),
         }
     }
 
@@ -57,6 +61,24 @@ impl WindowRing {
         self.closed_through = closed_through;
         self.first = first;
         self
+    }
+
+    /// The spans of event time from which records are known to be missing, in any order; they take
+    /// the place of those that were known before.
+    pub fn set_gaps(&mut self, gaps: impl IntoIterator<Item = Gap>) {
+        let pane = |ms| self.panes.pane(ms);
+        let mut runs: Vec<_> = gaps
+            .into_iter()
+            .map(|gap| (pane(gap.from_ms), pane(gap.through_ms)))
+            .collect();
+        runs.sort_unstable();
+        self.gaps.clear();
+        for (from, through) in runs {
+            match self.gaps.last_mut() {
+                Some((_, last)) if from <= *last => *last = through.max(*last),
+                _ => self.gaps.push((from, through)),
+            }
+        }
     }
 
     #[must_use]
@@ -257,7 +279,13 @@ impl WindowRing {
     fn snapshot(&self, end: PaneId, counts: PaneCounts) -> WindowSnapshot {
         let bounds = self.window.ending(&self.panes, end);
         let began = self.first.map_or(bounds.end_ms, |f| self.panes.start_ms(f));
-        let covered = bounds.end_ms - began.clamp(bounds.start_ms, bounds.end_ms);
+        let began = began.clamp(bounds.start_ms, bounds.end_ms);
+        let missing = self.gaps.iter().map(|(from, through)| {
+            let from = self.panes.start_ms(*from).max(began);
+            let to = self.panes.end_ms(*through).min(bounds.end_ms);
+            (to - from).max(0)
+        });
+        let covered = bounds.end_ms - began - missing.sum::<i64>();
         WindowSnapshot {
             bounds,
             counts,
@@ -293,6 +321,23 @@ mod tests {
             counts.record(layout, &[Cell::Bucket(0)]);
         }
         counts
+    }
+
+    #[test]
+    fn panes_of_which_records_are_missing_are_not_covered() {
+        let layout = Layout::new([1]);
+        let mut ring = WindowRing::new(layout.clone(), PANES, window(40, 10));
+        ring.add(PaneId(0), &pane(&layout, 1));
+        let gap = |from_ms, through_ms| Gap {
+            from_ms,
+            through_ms,
+        };
+        ring.set_gaps([gap(75, 81), gap(60, 69), gap(62, 70)]);
+        let coverages: Vec<f64> = (5..14).map(|e| ring.peek(PaneId(e), []).coverage).collect();
+        assert_eq!(coverages, [1.0, 1.0, 0.75, 0.5, 0.25, 0.25, 0.5, 0.75, 1.0]);
+        ring.set_gaps([gap(60, i64::MAX)]);
+        assert_eq!(ring.peek(PaneId(20), []).coverage, 0.0);
+        assert_eq!(ring.peek(PaneId(6), []).coverage, 1.0);
     }
 
     #[test]

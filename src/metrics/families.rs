@@ -125,6 +125,12 @@ families! {
     partitions: GaugeVec ["state"],
     /// 1 while a partition is not read any more, by reason.
     partition_stopped: GaugeVec ["topic", "partition", "reason"],
+    /// Partitions that were found to hold another log than the one that was counted.
+    log_changes_total: IntCounterVec ["topic"],
+    /// Offsets of the partition that were passed since its state began.
+    partition_offsets: GaugeVec ["monitor", "topic", "partition"],
+    /// What became of these offsets: the outcomes of records, absent (no record to read there) and lost (deleted by retention before they were read). They add up to them.
+    partition_records: GaugeVec ["monitor", "topic", "partition", "outcome"],
     /// 1 when the last closed window held the feature only as missing or invalid, else 0.
     feature_mismatch: GaugeVec ["monitor", "feature"],
     /// Values of a type the feature cannot have, by the type found.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{Registry, TextEncoder};
 
 use crate::drift::Definition;
+use crate::event::Outcome;
 use families::Families;
 
 pub use families::Description;
@@ -34,6 +35,19 @@ pub struct Metrics {
     bucket_series: Mutex<BTreeMap<String, usize>>,
     stopped: Mutex<BTreeSet<[String; 3]>>,
     record_processing: Summary,
+}
+
+/// Offsets of a partition since its state began, and what became of them:
+/// `passed == Σ outcomes + absent + lost`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    pub passed: i64,
+    /// In the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Without a record to read: markers of transactions, aborted records, what compaction took.
+    pub absent: u64,
+    /// Deleted by retention before they were read.
+    pub lost: u64,
 }
 
 impl Metrics {
@@ -75,6 +89,7 @@ impl Metrics {
     pub fn monitor(&self, definition: &Definition, topic: &str) -> Arc<MonitorMetrics> {
         let with_buckets = self.take_bucket_series(definition);
         let families = Arc::clone(&self.families);
+        self.counter(&families.log_changes_total, &[topic], 0);
         Arc::new(MonitorMetrics::new(
             families,
             definition,
@@ -108,6 +123,29 @@ impl Metrics {
             .watermark_timestamp_seconds
             .with_label_values(&[monitor, topic, &partition.to_string()])
             .set(seconds(ms));
+    }
+
+    /// What became of the offsets of a partition.
+    pub fn account(&self, monitor: &str, topic: &str, partition: i32, account: &Account) {
+        let partition = partition.to_string();
+        let offsets = &self.families.partition_offsets;
+        offsets
+            .with_label_values(&[monitor, topic, &partition])
+            .set(account.passed as f64);
+        let outcomes = Outcome::ALL.into_iter().map(Outcome::as_str);
+        let outcomes = outcomes.zip(account.outcomes);
+        let others = [("absent", account.absent), ("lost", account.lost)];
+        for (outcome, n) in outcomes.chain(others) {
+            self.families
+                .partition_records
+                .with_label_values(&[monitor, topic, &partition, outcome])
+                .set(n as f64);
+        }
+    }
+
+    /// A partition holds another log than the one that was counted.
+    pub fn log_changed(&self, topic: &str) {
+        self.counter(&self.families.log_changes_total, &[topic], 1);
     }
 
     /// How many partitions are in each state; a state that is not named loses its series.

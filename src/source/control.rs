@@ -1,6 +1,7 @@
 //! Questions to the broker that must not hold up the consuming loop: which partitions there are,
 //! where a log begins and ends, what stands at an offset, what is committed.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::client::{consumer_config, heard};
 use super::kafka::record;
+use super::topic_id::topic_ids;
 use super::{Record, TopicPartition};
 use crate::config::KafkaConfig;
 
@@ -79,6 +81,19 @@ impl Control {
     pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>> {
         let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
         partitions_of(&metadata, topic)
+    }
+
+    /// The ids of these topics: what tells a topic from another one that was made later under its
+    /// name. A topic that does not exist, or whose broker knows no ids, is left out.
+    ///
+    /// # Errors
+    /// When no broker answers within `patience`.
+    pub fn topic_ids(
+        &self,
+        topics: &[&str],
+        patience: Duration,
+    ) -> Result<BTreeMap<String, String>> {
+        topic_ids(self.consumer.client(), topics, patience).context("no ids of the topics")
     }
 
     /// Where the log begins and ends now, asked of the broker; a cached figure would lie while the

@@ -185,7 +185,10 @@ pub(crate) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
 fn classify(error: KafkaError) -> SourceError {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
-        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => SourceError::OutOfRange,
+        // The log lost its end to an unclean election of a leader, or offsets fell out of it.
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+            SourceError::OutOfRange
+        }
         Some(
             code @ (Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed

@@ -10,6 +10,7 @@ pub mod file;
 pub mod kafka;
 pub mod probe;
 pub mod producer;
+mod topic_id;
 
 use std::time::Duration;
 

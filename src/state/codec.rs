@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zstd::bulk::{Compressor, Decompressor};
 
+use super::older::UnitStateV1;
 use super::{CountsIdentity, EvaluatorState, LogEntry, UnitState};
 use crate::drift::Pane;
 
@@ -41,10 +42,26 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Raised when bytes of the version before can no longer be read as this type.
     const VERSION: u8 = 1;
     const FORM: Form;
+
+    /// The value that `plain`, the uncompressed bytes of an older version, stands for today.
+    ///
+    /// # Errors
+    /// [`CodecError::Older`] for a version that is no longer read.
+    fn from_older(version: u8, _plain: &[u8]) -> Result<Self, CodecError> {
+        Err(CodecError::Older { found: version })
+    }
 }
 
 impl Record for UnitState {
+    const VERSION: u8 = 2;
     const FORM: Form = Form::Postcard;
+
+    fn from_older(version: u8, plain: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => Ok(from_postcard::<UnitStateV1>(plain)?.into()),
+            _ => Err(CodecError::Older { found: version }),
+        }
+    }
 }
 
 impl Record for Pane {
@@ -129,16 +146,20 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, CodecError> {
             supported: R::VERSION,
         });
     }
-    if *version < R::VERSION {
-        return Err(CodecError::Older { found: *version });
-    }
     let plain = decompress(payload)?;
+    if *version < R::VERSION {
+        return R::from_older(*version, &plain);
+    }
     match R::FORM {
         Form::Json => serde_json::from_slice(&plain).map_err(content),
-        Form::Postcard => match postcard::take_from_bytes(&plain).map_err(content)? {
-            (record, []) => Ok(record),
-            (_, rest) => Err(content(format!("{} bytes follow its end", rest.len()))),
-        },
+        Form::Postcard => from_postcard(&plain),
+    }
+}
+
+fn from_postcard<T: DeserializeOwned>(plain: &[u8]) -> Result<T, CodecError> {
+    match postcard::take_from_bytes(plain).map_err(content)? {
+        (record, []) => Ok(record),
+        (_, rest) => Err(content(format!("{} bytes follow its end", rest.len()))),
     }
 }
 

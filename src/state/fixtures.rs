@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{EvaluatorState, LogBody, LogEntry, NoticeKind, Splice, UnitKey, UnitState};
 use crate::drift::{
-    ClosedBy, DriftReport, DriftStatus, FeatureReport, Layout, Pane, PaneCounts, PaneId,
+    ClosedBy, DriftReport, DriftStatus, FeatureReport, Gaps, Layout, Pane, PaneCounts, PaneId,
     SealedPane, Trigger, WindowBounds,
 };
 
@@ -43,6 +43,8 @@ pub(crate) fn unit(next_offset: i64) -> UnitState {
             timestamp_ms: Some(5),
             hash: u64::MAX,
         }),
+        log_id: Some("zFyfYUxqQ1m2D1MXeSj6Jg".to_owned()),
+        ..UnitState::fresh(0, None)
     }
 }
 
@@ -137,20 +139,37 @@ pub(crate) fn any_unit() -> impl Strategy<Value = UnitState> {
         },
     );
     let outcomes = prop::collection::vec(any::<u64>(), 0..7);
-    (
-        any::<i64>(),
-        any::<Option<i64>>(),
-        open,
-        outcomes,
-        prop::option::of(splice),
+    let account = (any::<i64>(), any::<u64>(), any::<u64>(), outcomes);
+    let gap = (any::<i64>(), any::<i64>(), any::<bool>());
+    let gaps = prop::collection::vec(gap, 0..20).prop_map(|all| {
+        let mut gaps = Gaps::default();
+        for (from_ms, through_ms, closes) in all {
+            gaps.open(from_ms, through_ms);
+            if closes {
+                gaps.close(through_ms);
+            }
+        }
+        gaps
+    });
+    let log = (prop::option::of(splice), prop::option::of(".{0,30}"), gaps);
+    (any::<i64>(), any::<Option<i64>>(), open, account, log).prop_map(
+        |(
+            next_offset,
+            greatest_ms,
+            open,
+            (began_at, absent, lost, outcomes),
+            (splice, log_id, gaps),
+        )| UnitState {
+            next_offset,
+            greatest_ms,
+            open,
+            outcomes,
+            splice,
+            began_at,
+            absent,
+            lost,
+            gaps,
+            log_id,
+        },
     )
-        .prop_map(
-            |(next_offset, greatest_ms, open, outcomes, splice)| UnitState {
-                next_offset,
-                greatest_ms,
-                open,
-                outcomes,
-                splice,
-            },
-        )
 }

@@ -8,6 +8,7 @@ pub mod codec;
 mod fixtures;
 pub mod identity;
 pub mod local;
+mod older;
 pub mod rehearse;
 pub mod reset;
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::{
-    DriftReport, IncidentBook, IncidentChange, OpenIncident, Pane, PaneId, SealedPane,
+    DriftReport, Gaps, IncidentBook, IncidentChange, OpenIncident, Pane, PaneId, SealedPane,
 };
 
 pub use identity::CountsIdentity;
@@ -37,10 +38,49 @@ pub struct UnitState {
     /// Greatest accepted event time.
     pub greatest_ms: Option<i64>,
     pub open: BTreeMap<PaneId, Pane>,
-    /// Records per outcome since the state began, in the order of `Outcome::ALL`.
+    /// Records per outcome since the state began, in the order of `Outcome::ALL`; what is not there
+    /// is 0.
     pub outcomes: Vec<u64>,
     /// The last record that was read, to recognise the log again.
     pub splice: Option<Splice>,
+    /// The offset the state began at.
+    pub began_at: i64,
+    /// Offsets since then without a record to read: markers of transactions, aborted records, what
+    /// compaction took.
+    pub absent: u64,
+    /// Offsets since then that retention deleted before they were read.
+    pub lost: u64,
+    /// Where lost records may have belonged.
+    pub gaps: Gaps,
+    /// The id of the topic when it was last assigned; `None` where brokers have none.
+    pub log_id: Option<String>,
+}
+
+impl UnitState {
+    /// A unit that has counted nothing and begins at `offset` of the log `log_id`.
+    #[must_use]
+    pub fn fresh(offset: i64, log_id: Option<String>) -> Self {
+        Self {
+            next_offset: offset,
+            greatest_ms: None,
+            open: BTreeMap::new(),
+            outcomes: Vec::new(),
+            splice: None,
+            began_at: offset,
+            absent: 0,
+            lost: 0,
+            gaps: Gaps::default(),
+            log_id,
+        }
+    }
+
+    /// Offsets passed since the state began that are neither counted as an outcome nor known to be
+    /// absent or lost. Always 0: every record is accounted for.
+    #[must_use]
+    pub fn unaccounted(&self) -> i64 {
+        let accounted = self.outcomes.iter().sum::<u64>() + self.absent + self.lost;
+        self.next_offset - self.began_at - accounted as i64
+    }
 }
 
 /// What a record looked like, so that a log that was replaced is noticed.
@@ -65,9 +105,10 @@ pub trait StateStore: Send + Sync {
         units: &[(UnitKey, UnitState)],
     ) -> Result<(), StateError>;
 
-    /// Takes a unit and its sealed panes out of use and keeps them under `at_ms` (wall clock), so
-    /// that it can start over, at a lower offset too. False when there is no such unit.
-    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError>;
+    /// Takes a unit and its sealed panes out of use, keeps them under `at_ms` (wall clock), and puts
+    /// `fresh` in its place, all at once, so that it starts over, at a lower offset too. False, and
+    /// nothing is done, when there is no such unit.
+    fn set_aside(&self, unit: &UnitKey, fresh: &UnitState, at_ms: i64) -> Result<bool, StateError>;
 
     /// The units of one monitor.
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use psiren::drift::{Found, OpenIncident, Reason, Trigger};
 use psiren::event::{InvalidRecord, Outcome};
-use psiren::metrics::{Metrics, MonitorMetrics};
+use psiren::metrics::{Account, Metrics, MonitorMetrics};
 
 use crate::support::promtool::{promtool, said};
 use crate::support::sample::{END, definition, report};
@@ -40,6 +40,14 @@ fn filled() -> (Arc<Metrics>, Arc<MonitorMetrics>) {
     metrics.record_processing().record(Duration::from_micros(2));
     metrics.lag("flights", 0, 17);
     metrics.watermark("flights", "flights", 0, END + 299_999);
+    let account = Account {
+        passed: 208,
+        outcomes: [200, 0, 0, 0, 0, 3],
+        absent: 1,
+        lost: 4,
+    };
+    metrics.account("flights", "flights", 0, &account);
+    metrics.log_changed("flights");
     metrics.partitions(&[("consuming", 1)]);
     metrics.partition_stopped("flights", 1, Some("log_changed"));
     metrics.rebalance();

@@ -60,6 +60,8 @@ fn assigned(partition: i32, at: Instant) -> Progress {
         first_open: None,
         last_open: None,
         newest_record_ms: None,
+        gaps: Gaps::default(),
+        _on_the_way: None,
         stamps: Vec::new(),
         arrived: at,
         assigned: at,

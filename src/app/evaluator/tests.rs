@@ -9,7 +9,7 @@ use crate::app::messages::Progress;
 use crate::app::unit::SealStamp;
 use crate::config::MonitorConfig;
 use crate::drift::incident::ChangeKind;
-use crate::drift::{Pane, PaneCounts, PaneId, SealedPane, WindowRing};
+use crate::drift::{Gaps, Pane, PaneCounts, PaneId, SealedPane, WindowRing};
 use crate::metrics::Metrics;
 use crate::state::local::LocalStore;
 use crate::state::{NoticeKind, StateError, UnitKey};
@@ -203,6 +203,8 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
         first_open: None,
         last_open: None,
         newest_record_ms: record_ms,
+        gaps: Gaps::default(),
+        _on_the_way: None,
         stamps: vec![SealStamp {
             before,
             record_ms,

@@ -37,7 +37,7 @@ fn only_what_is_more_than_a_window_ahead_of_a_full_monitor_waits() {
     );
     frontier.hold(Some(PaneId(100)), ROOM.most);
     assert_eq!(at(&frontier, 1000, false), Stand::InStep, "there is room");
-    frontier.send(1);
+    frontier.hold(Some(PaneId(100)), ROOM.most + 1);
     assert_eq!(at(&frontier, 100 + WINDOW, false), Stand::InStep);
     assert_eq!(at(&frontier, 101 + WINDOW, false), Stand::TooFarAhead);
     assert_eq!(at(&frontier, 99, false), Stand::Awaited);
@@ -66,14 +66,14 @@ fn a_partition_that_another_monitor_waits_for_is_read() {
 
 #[test]
 fn panes_on_their_way_are_held_too() {
-    let frontier = Frontier::default();
+    let frontier = Arc::new(Frontier::default());
     frontier.hold(Some(PaneId(0)), 0);
-    frontier.send(ROOM.most + 1);
+    let on_the_way = OnTheWay::new(&frontier, ROOM.most + 1);
+    let told = Arc::clone(&on_the_way);
+    drop(on_the_way);
     assert_eq!(at(&frontier, 50, false), Stand::TooFarAhead);
-    frontier.receive(ROOM.most + 1);
+    drop(told);
     assert_eq!(at(&frontier, 50, false), Stand::InStep);
-    frontier.receive(1);
-    assert_eq!(frontier.panes(), 0, "what was not sent is not missing");
 }
 
 /// One monitor: what it has of each partition, and its windows.
@@ -168,6 +168,8 @@ impl World {
                 first_open: panes.open().keys().next().copied(),
                 last_open: panes.open().keys().next_back().copied(),
                 newest_record_ms: None,
+                gaps: crate::drift::Gaps::default(),
+                _on_the_way: None,
                 stamps: sealed_before.map(stamp).into_iter().collect(),
                 arrived: base,
                 assigned: base,

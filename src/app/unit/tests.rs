@@ -1,7 +1,5 @@
 //! One unit and one record at a time.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::app::fixtures::{START, Scripted, WIDTH, config, keep_only, monitor};
 
@@ -23,13 +21,7 @@ impl Counting {
             topic: config.topic.clone(),
             partition: 0,
         };
-        let state = UnitState {
-            next_offset,
-            greatest_ms: None,
-            open: BTreeMap::new(),
-            outcomes: vec![],
-            splice: None,
-        };
+        let state = UnitState::fresh(next_offset, None);
         Self {
             unit: Unit::restore(key, 0, state),
             counter: Counter::new(monitor(config), false),
@@ -107,6 +99,35 @@ fn every_outcome_moves_the_offset_and_outcomes_add_up_to_the_records_taken() {
     let outcomes: u64 = counting.unit.state().outcomes.iter().sum();
     assert_eq!(outcomes, records.len() as u64);
     assert_eq!(counting.unit.panes().greatest_ms(), Some(START + 5_001));
+}
+
+#[test]
+fn every_offset_is_an_outcome_or_absent() {
+    let mut c = Counting::from(10);
+    c.take_all(&[
+        event(10, 0),
+        event(13, 0),
+        text(14, "no event"),
+        event(20, 0),
+    ]);
+    let account = c.unit.account();
+    assert_eq!((account.passed, account.absent, account.lost), (11, 7, 0));
+    assert_eq!(account.outcomes.iter().sum::<u64>(), 4);
+    assert_eq!(c.unit.state().unaccounted(), 0);
+}
+
+#[test]
+fn a_gap_ends_with_the_first_event_that_is_counted() {
+    let mut c = Counting::from(0);
+    let mut state = c.unit.state();
+    state.gaps.open(START, START);
+    c.unit = Unit::restore(c.unit.key.clone(), 0, state);
+    c.take(&text(0, "no event"));
+    assert_eq!(c.unit.gaps().all().next().unwrap().through_ms, i64::MAX);
+    c.take_all(&[event(1, 700), event(2, 900)]);
+    let gaps: Vec<_> = c.unit.gaps().all().collect();
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].from_ms, gaps[0].through_ms), (START, START + 700));
 }
 
 #[test]

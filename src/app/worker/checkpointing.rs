@@ -41,12 +41,11 @@ impl<S: Source + 'static> Loop<S> {
                 let watched = &self.worker.watched[unit.monitor];
                 progress.push(progress_of(
                     unit,
-                    &watched.monitor,
+                    watched,
                     (partition.assigned, partition.arrived),
                 ));
                 units.push((unit.key.clone(), unit.state()));
                 let taken = std::mem::take(&mut unit.sealed);
-                watched.frontier.send(taken.len());
                 sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
                 unit.dirty = false;
             }

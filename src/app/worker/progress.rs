@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::Watched;
 use crate::app::messages::Progress;
+use crate::app::pausing::OnTheWay;
 use crate::app::unit::{SealStamp, Unit};
 use crate::drift::PaneId;
 use crate::monitor::Monitor;
@@ -11,17 +13,20 @@ use crate::state::UnitKey;
 
 pub(super) fn progress_of(
     unit: &mut Unit,
-    monitor: &Monitor,
+    watched: &Watched,
     (assigned, arrived): (Instant, Instant),
 ) -> Progress {
+    let definition = &watched.monitor.definition;
     let open = unit.panes().open();
     Progress {
+        _on_the_way: Some(OnTheWay::new(&watched.frontier, unit.sealed.len())),
         first_open: open.keys().next().copied(),
         last_open: open.keys().next_back().copied(),
         sealed: unit.sealed.clone(),
-        sealed_before: unit.panes().sealed_before(&monitor.definition.panes),
+        sealed_before: unit.panes().sealed_before(&definition.panes),
         greatest_ms: unit.panes().greatest_ms(),
         newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
+        gaps: unit.gaps().clone(),
         stamps: std::mem::take(&mut unit.stamps),
         arrived,
         assigned,
@@ -53,6 +58,8 @@ pub(crate) fn restored_progress(
         first_open: open.keys().next().copied(),
         last_open: open.keys().next_back().copied(),
         newest_record_ms,
+        gaps: state.gaps.clone(),
+        _on_the_way: None,
         stamps: sealed_before.map(stamp).into_iter().collect(),
         arrived: assigned,
         assigned,

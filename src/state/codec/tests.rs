@@ -57,12 +57,12 @@ fn reports_come_back_with_every_bit_of_their_figures() {
 #[test]
 fn a_newer_version_is_told_from_damage() {
     let bytes = encode(&unit(10)).unwrap();
-    let newer = sealed_bytes(2, &bytes[HEADER..]);
+    let newer = sealed_bytes(3, &bytes[HEADER..]);
     assert_eq!(
         decode::<UnitState>(&newer),
         Err(CodecError::Newer {
-            found: 2,
-            supported: 1
+            found: 3,
+            supported: 2
         })
     );
     let older = sealed_bytes(0, &bytes[HEADER..]);
@@ -73,10 +73,37 @@ fn a_newer_version_is_told_from_damage() {
 }
 
 #[test]
+fn a_unit_of_the_first_version_goes_on_with_its_counts() {
+    let now = unit(10);
+    let old = UnitStateV1 {
+        next_offset: now.next_offset,
+        greatest_ms: now.greatest_ms,
+        open: now.open.clone(),
+        outcomes: vec![3, 0, 1, 0, 0, 2],
+        splice: now.splice,
+    };
+    let plain = postcard::to_stdvec(&old).unwrap();
+    let read: UnitState = decode(&sealed_bytes(1, &compress(&plain).unwrap())).unwrap();
+    let expected = UnitState {
+        outcomes: old.outcomes,
+        began_at: 4,
+        log_id: None,
+        ..now
+    };
+    assert_eq!(read, expected);
+    assert_eq!(read.unaccounted(), 0);
+    let cut = sealed_bytes(1, &compress(&plain[..plain.len() - 1]).unwrap());
+    assert!(matches!(
+        decode::<UnitState>(&cut),
+        Err(CodecError::Content { .. })
+    ));
+}
+
+#[test]
 fn bytes_after_the_value_are_an_error() {
     let mut plain = postcard::to_stdvec(&unit(10)).unwrap();
     plain.push(0);
-    let bytes = sealed_bytes(1, &compress(&plain).unwrap());
+    let bytes = sealed_bytes(UnitState::VERSION, &compress(&plain).unwrap());
     assert!(matches!(
         decode::<UnitState>(&bytes),
         Err(CodecError::Content { .. })
@@ -89,14 +116,14 @@ fn a_frame_that_claims_an_absurd_size_is_refused() {
     let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0b1110_0000];
     frame.extend((1u64 << 60).to_le_bytes());
     frame.extend([0x01, 0, 0]);
-    let bytes = sealed_bytes(1, &frame);
+    let bytes = sealed_bytes(UnitState::VERSION, &frame);
     assert_eq!(decode::<UnitState>(&bytes), Err(CodecError::TooLarge));
 }
 
 #[test]
 fn a_vector_that_claims_an_absurd_length_is_an_error() {
     let plain = [vec![0, 0, 0], vec![0xFF; 9], vec![0x01]].concat();
-    let bytes = sealed_bytes(1, &compress(&plain).unwrap());
+    let bytes = sealed_bytes(UnitState::VERSION, &compress(&plain).unwrap());
     assert!(decode::<UnitState>(&bytes).is_err());
 }
 
@@ -129,7 +156,7 @@ proptest! {
     #[test]
     fn no_payload_makes_decoding_panic(plain in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode::<UnitState>(&sealed_bytes(1, &plain));
-        let _ = decode::<UnitState>(&sealed_bytes(1, &compress(&plain).unwrap()));
-        let _ = decode::<LogEntry>(&sealed_bytes(1, &compress(&plain).unwrap()));
+        let _ = decode::<UnitState>(&sealed_bytes(UnitState::VERSION, &compress(&plain).unwrap()));
+        let _ = decode::<LogEntry>(&sealed_bytes(UnitState::VERSION, &compress(&plain).unwrap()));
     }
 }

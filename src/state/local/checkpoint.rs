@@ -25,8 +25,8 @@ impl StateStore for LocalStore {
         })
     }
 
-    fn set_aside(&self, unit: &UnitKey, at_ms: i64) -> Result<bool, StateError> {
-        self.write(|txn| set_aside(txn, unit, at_ms))
+    fn set_aside(&self, unit: &UnitKey, fresh: &UnitState, at_ms: i64) -> Result<bool, StateError> {
+        self.write(|txn| set_aside(txn, unit, fresh, at_ms))
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
@@ -82,7 +82,12 @@ fn put_sealed(
     Ok(())
 }
 
-fn set_aside(txn: &WriteTransaction, unit: &UnitKey, at_ms: i64) -> Result<bool, Failure> {
+fn set_aside(
+    txn: &WriteTransaction,
+    unit: &UnitKey,
+    fresh: &UnitState,
+    at_ms: i64,
+) -> Result<bool, Failure> {
     let (monitor, topic) = (unit.monitor.as_str(), unit.topic.as_str());
     let mut aside = txn.open_table(ASIDE)?;
     let mut units = txn.open_table(UNITS)?;
@@ -91,6 +96,9 @@ fn set_aside(txn: &WriteTransaction, unit: &UnitKey, at_ms: i64) -> Result<bool,
     };
     let key = (monitor, topic, unit.partition, at_ms, UNIT);
     aside.insert(key, state.value())?;
+    drop(state);
+    let place = (monitor, topic, unit.partition);
+    units.insert(place, (fresh.next_offset, encoded(fresh)?.as_slice()))?;
     let mut sealed = txn.open_table(SEALED)?;
     let first = (monitor, i64::MIN, "", i32::MIN);
     let last = (monitor, i64::MAX, topic, i32::MAX);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::drift::{PaneId, SealedPane};
 use crate::state::fixtures::{evaluator, key, pane, sealed, unit};
 use crate::state::local::{LocalOptions, LocalStore};
-use crate::state::{ReportLog, StateStore, UnitKey};
+use crate::state::{ReportLog, StateStore, UnitKey, UnitState};
 
 fn panes(store: &LocalStore, monitor: &str) -> Vec<(i64, i32)> {
     let sealed = store.sealed(monitor).unwrap();
@@ -122,9 +122,11 @@ fn a_unit_that_was_set_aside_starts_over_at_a_lower_offset() {
             ],
         )
         .unwrap();
-    assert!(store.set_aside(&key("m", 0), 1).unwrap());
-    assert!(!store.set_aside(&key("m", 0), 2).unwrap());
-    assert_eq!(store.units("m").unwrap(), others[..1]);
+    let fresh = UnitState::fresh(1, None);
+    assert!(store.set_aside(&key("m", 0), &fresh, 1).unwrap());
+    assert!(!store.set_aside(&key("m", 7), &fresh, 2).unwrap());
+    let units = [(key("m", 0), fresh), others[0].clone()];
+    assert_eq!(store.units("m").unwrap(), units);
     assert_eq!(panes(&store, "m"), [(3, 1)]);
     assert_eq!(panes(&store, "mm"), [(3, 0)]);
     store

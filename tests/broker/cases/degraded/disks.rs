@@ -2,8 +2,8 @@
 //! end its rows are those of one to which nothing happened.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
 use super::{LIMIT, await_consumed, await_metric};
 use crate::Case;
@@ -41,8 +41,8 @@ struct Patient {
     csv: Disk,
     home: Home,
     psiren: Psiren,
-    /// Rows of files that were deleted.
-    deleted: Vec<String>,
+    /// CSV files that were taken away, in order.
+    taken: Vec<PathBuf>,
     produced: usize,
 }
 
@@ -54,29 +54,35 @@ impl Patient {
         await_consumed(&self.psiren, self.produced);
     }
 
-    fn await_rows(&self) {
-        let path = self.home.path("csv/psi.csv");
-        wait::until("rows in a new file", LIMIT, || {
-            !rows(&fs::read_to_string(&path).unwrap_or_default()).is_empty()
-        });
+    fn csv(&self) -> PathBuf {
+        self.home.path("csv/psi.csv")
     }
 
-    /// Every row that was ever written, in order.
+    /// A name for the next CSV file that is taken away.
+    fn aside(&mut self) -> PathBuf {
+        let path = self.home.path(&format!("csv/{}.csv", self.taken.len()));
+        self.taken.push(path.clone());
+        path
+    }
+
+    fn await_rows(&self) {
+        let path = self.csv();
+        wait::until("rows in a new file", LIMIT, || !rows(&path).is_empty());
+    }
+
+    /// Every row of a monitor that was ever written, in order.
     fn lines(&self, monitor: &str) -> Vec<String> {
-        let mut lines = self.deleted.clone();
-        for name in ["csv/1.csv", "csv/2.csv", "csv/psi.csv"] {
-            let text = fs::read_to_string(self.home.path(name)).unwrap_or_default();
-            lines.extend(rows(&text));
-        }
-        lines.retain(|line| line.split(',').nth(2) == Some(monitor));
-        lines
+        let files = self.taken.iter().cloned().chain([self.csv()]);
+        let rows = files.flat_map(|path| rows(&path));
+        let rows = rows.filter(|row| row.is_final(monitor));
+        rows.map(|row| row.line).collect()
     }
 }
 
-fn rows(text: &str) -> Vec<String> {
+fn rows(path: &Path) -> Vec<Row> {
+    let text = fs::read_to_string(path).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let rows = Row::parse_all(whole).into_iter();
-    rows.map(|row| row.line).collect()
+    Row::parse_all(whole)
 }
 
 fn failing_disks_files_and_receivers_change_no_count(kafka: &Kafka) {
@@ -157,37 +163,33 @@ checkpoint_interval = "200ms"
         csv,
         home,
         psiren,
-        deleted: Vec::new(),
+        taken: Vec::new(),
         produced: 0,
     }
 }
 
+/// What was written to it up to the last moment is kept under another name.
 fn csv_is_deleted(patient: &mut Patient, topic: &Topic, records: &[Record]) {
-    let path = patient.home.path("csv/psi.csv");
-    // Rows come in batches: what is deleted must be known.
-    let mut text = String::new();
-    wait::until("rows that no more are added to", LIMIT, || {
-        let before = std::mem::replace(&mut text, fs::read_to_string(&path).unwrap_or_default());
-        thread::sleep(Duration::from_millis(300));
-        !rows(&text).is_empty() && before == text
-    });
+    let path = patient.csv();
+    fs::hard_link(&path, patient.aside()).expect("a second name");
     fs::remove_file(&path).expect("it is deleted");
-    patient.deleted = rows(&text);
     patient.count(topic, records);
     patient.await_rows();
 }
 
 fn csv_is_renamed(patient: &mut Patient, topic: &Topic, records: &[Record]) {
-    let path = patient.home.path("csv/psi.csv");
-    fs::rename(&path, patient.home.path("csv/1.csv")).expect("it is renamed");
+    let path = patient.csv();
+    fs::rename(&path, patient.aside()).expect("it is renamed");
     patient.count(topic, records);
     patient.await_rows();
 }
 
 fn csv_is_a_folder(patient: &mut Patient, topic: &Topic, records: &[Record]) {
-    let path = patient.home.path("csv/psi.csv");
-    fs::rename(&path, patient.home.path("csv/2.csv")).expect("it is renamed");
-    fs::create_dir(&path).expect("a folder");
+    let path = patient.csv();
+    wait::until("a moment in which no file is begun anew", LIMIT, || {
+        fs::rename(&path, patient.aside()).expect("it is renamed");
+        fs::create_dir(&path).is_ok()
+    });
     patient.count(topic, records);
     await_metric(&patient.psiren, "psiren_csv_failing", &[], |n| n == 1.0);
     fs::remove_dir(&path).expect("it is removed");
@@ -209,18 +211,18 @@ fn csv_disk_is_full(patient: &mut Patient, topic: &Topic, records: &[Record]) {
 
 /// Nothing gets durable, so no window closes; what comes meanwhile is counted, as long as there is room for it.
 fn state_disk_is_full_and_read_only(patient: &mut Patient, topic: &Topic, records: &[Record]) {
+    let (most, last) = records.split_at(records.len() - 10);
     patient.state.fill();
-    patient.count(topic, records);
+    patient.count(topic, most);
+    patient.psiren.wait_unready("No space left", LIMIT);
+    patient.count(topic, last);
     let psiren = &patient.psiren;
     psiren.wait_unready("checkpoints fail", LIMIT);
-    let failed = [("result", "error")];
-    await_metric(psiren, "psiren_checkpoints_total", &failed, |n| n >= 1.0);
     assert_eq!(psiren.get("/livez").status, 200);
+    let failures = || psiren.metric("psiren_checkpoints_total", &[("result", "error")]);
     patient.state.make_read_only();
-    let before = psiren.metric("psiren_checkpoints_total", &failed);
-    wait::until("another attempt", LIMIT, || {
-        psiren.metric("psiren_checkpoints_total", &failed) > before
-    });
+    let before = failures();
+    wait::until("another attempt", LIMIT, || failures() > before);
     assert_eq!(psiren.get("/readyz").status, 503);
     patient.state.make_writable();
     patient.state.empty();
