@@ -480,9 +480,10 @@ fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
         .expect("a slow checkpoint is told");
     assert!(words.contains("no more records are read"), "{words}");
     while position(&life) < 8_000 {
+        if life.this.in_flight.is_some() {
+            life.commands.send(WorkerCommand::Checkpointed).unwrap();
+        }
         life.this.turn();
-        life.store();
-        life.listen();
     }
     assert!(health.held().is_empty());
 }

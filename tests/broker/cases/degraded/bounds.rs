@@ -40,7 +40,7 @@ fn profile() -> Value {
             "name": format!("n{i}"), "column": format!("n{i}"), "kind": "numeric",
             "edges": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
             "counts": [100, 100, 100, 100, 100, 100, 100, 100, 100, 100], "missing": 0,
-            "min": 0.0, "max": 10.0, "data_type": "Float64", "built_with": {"edges": "explicit"},
+            "min": 0.0, "max": 10.0, "data_type": "Float64", "built_with": {"edges": "quantile", "buckets": 10},
         }),
     });
     json!({
