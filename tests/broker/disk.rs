@@ -56,8 +56,7 @@ impl Disk {
         fs::remove_file(self.path.join(FILLER)).expect("the filler is removed");
     }
 
-    /// Refused by the kernel while a file is open for writing; whoever has one closes it after an
-    /// error.
+    /// The kernel refuses it while a file is open for writing.
     pub(crate) fn make_read_only(&self) {
         wait::until("no file open for writing", LIMIT, || self.remount("ro"));
     }

@@ -212,6 +212,12 @@ impl Psiren {
         self.log.text()
     }
 
+    /// The same, for when the process has ended.
+    pub(crate) fn log_later(&self) -> impl Fn() -> String + use<> {
+        let log = self.log.clone();
+        move || log.text()
+    }
+
     #[track_caller]
     fn request(&self, method: &str, path: &str, json: Option<&Value>) -> Response {
         http::request(&self.address, method, path, json)
@@ -244,6 +250,7 @@ impl Drop for Psiren {
 }
 
 /// One process's part of a log file that several append to.
+#[derive(Clone)]
 struct Log {
     path: PathBuf,
     from: usize,

@@ -110,19 +110,34 @@ fn termination_is_in_time_with_a_full_disk_and_says_so(kafka: &Kafka) {
     await_consumed(&psiren, FLIGHTS);
     psiren.wait_unready("checkpoints fail", LIMIT);
     psiren.signal("TERM");
-    let log = psiren.log();
-    assert_eq!(end(psiren), Some(1), "{log}");
+    assert_eq!(end(psiren), Some(1), "the last counts are not durable");
 
+    disk.make_read_only();
+    let psiren = home.launch();
+    let log = psiren.log_later();
+    assert_eq!(end(psiren), Some(1), "a start on a read-only disk");
+    assert!(log().contains("Read-only file system"), "{}", log());
+
+    disk.make_writable();
     disk.empty();
+    // Of this state, over all its processes.
+    let accounted = |psiren: &Psiren| {
+        let week = [("monitor", "week")];
+        psiren
+            .metric("psiren_partition_records", &week)
+            .unwrap_or(0.0)
+    };
     let psiren = home.start();
     wait::until("the rest to be counted again", LIMIT, || {
-        psiren.consumed() >= late.len() as f64
+        accounted(&psiren) >= FLIGHTS as f64
     });
     psiren.wait_ready();
-    assert!(psiren.consumed() <= FLIGHTS as f64);
+    assert!(psiren.consumed() > 0.0, "everything was durable before");
     psiren.terminate();
     let psiren = home.start();
     psiren.wait_ready();
+    wait::until("the stored account", LIMIT, || accounted(&psiren) > 0.0);
+    assert_eq!(accounted(&psiren), FLIGHTS as f64);
     assert_eq!(psiren.consumed(), 0.0, "all of it is durable now");
     psiren.terminate();
 }
