@@ -63,7 +63,11 @@
 //!    [`Definition::definition_id`](drift::Definition::definition_id) and leaves counts alone.
 //! 5. **Counts are integers and a window's sum is exact.** [`WindowRing`](drift::WindowRing) adds
 //!    the pane that enters and subtracts the one that leaves; debug builds recount each time.
-//! 6. **A figure that is not known is absent.** A PSI is finite or `None`; too few values, a window
+//! 6. **Every offset is accounted for, of one log.** What was passed since a state began is counted,
+//!    refused by an outcome, absent or lost: [`UnitState::unaccounted`](state::UnitState::unaccounted)
+//!    is 0. A log is known by the id of its topic, which is asked for before a checkpoint, and by a
+//!    hash of the last record.
+//! 7. **A figure that is not known is absent.** A PSI is finite or `None`; too few values, a window
 //!    that is still filling and a silent topic are states, never "no drift".
 //!
 //! # Modules

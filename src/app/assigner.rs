@@ -19,6 +19,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::source::control::Control;
+use crate::source::trouble::Trouble;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{StateStore, UnitKey, UnitState};
 
@@ -172,10 +173,15 @@ impl Assigner {
                     let words = format!("topic {name:?} does not exist; waiting for it");
                     self.say_once(&latch, &words);
                 }
-                Err(error) => {
-                    let words = format!("the Kafka brokers do not answer: {error:#}");
-                    self.say_once("broker", &words);
-                }
+                Err(error) => match error.downcast_ref() {
+                    Some(trouble @ Trouble::Forbidden(_)) => {
+                        self.say_once(&latch, &trouble.to_string());
+                    }
+                    _ => {
+                        let words = format!("the Kafka brokers do not answer: {error:#}");
+                        self.say_once("broker", &words);
+                    }
+                },
             }
         }
         if topics.values().all(Topic::is_complete) {
@@ -441,7 +447,7 @@ impl Assigner {
         for (key, state) in &units {
             if let Some(monitor) = monitors.iter().find(|m| is_of(m, key)) {
                 let progress = restored_progress(key, state, monitor, at);
-                self.tell(monitor, EvaluatorMessage::Progress(progress));
+                self.tell(monitor, EvaluatorMessage::Progress(Box::new(progress)));
             }
         }
         let number = partition.partition;

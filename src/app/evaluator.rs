@@ -163,7 +163,7 @@ impl Evaluator {
                 self.closing.set_partitions(&partitions);
                 self.view.waiting_for = None;
             }
-            EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
+            EvaluatorMessage::Progress(progress) => self.closing.progress(*progress),
             EvaluatorMessage::Forget(sealed) => self.closing.forget(&sealed),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {

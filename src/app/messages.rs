@@ -97,7 +97,7 @@ pub(crate) struct Progress {
 pub(crate) enum EvaluatorMessage {
     /// The partitions the topic has now.
     Partitions(Vec<i32>),
-    Progress(Progress),
+    Progress(Box<Progress>),
     /// These panes are of a log that is no more.
     Forget(Vec<SealedPane>),
     /// Every partition was read to where its log ended a moment ago.

@@ -285,8 +285,8 @@ impl Parts {
                     self.config.state.checkpoint_interval_ms,
                 ),
                 log_payloads: self.config.log_payloads,
-                health: self.health.clone(),
                 heartbeat: self.health.heartbeat(&loop_name, LOOP_TURNS),
+                health: self.health.clone(),
                 out_of_range: Box::new(move |partitions| {
                     // Without an assigner the program is stopping.
                     let _ = again.send(AssignerCommand::Again(partitions));

@@ -51,8 +51,8 @@ pub(crate) struct Worker<S> {
     pub positions: Positions,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
-    pub health: Health,
     pub heartbeat: Heartbeat,
+    pub health: Health,
     pub log_payloads: bool,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
@@ -182,7 +182,9 @@ impl<S: Source + 'static> Loop<S> {
             self.worker.heartbeat.beat();
         }
         if let Some(first_at) = first_at {
-            self.complained = None;
+            if self.complained.take().is_some() {
+                self.worker.health.release(&self.latch());
+            }
             let spent = first_at.max(began).elapsed();
             self.processed(handed_over, spent);
             let now = now_ms();
@@ -223,9 +225,15 @@ impl<S: Source + 'static> Loop<S> {
             }
             SourceError::Refused(words) => {
                 tracing::error!("{words}");
+                self.worker.health.hold(&self.latch(), words.clone());
                 self.complained = Some(words.clone());
             }
         }
+    }
+
+    /// Held while Kafka refuses to hand over records, until one comes.
+    fn latch(&self) -> String {
+        format!("worker {}", self.worker.id)
     }
 
     fn serve_commands(&mut self) {

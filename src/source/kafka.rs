@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use serde::Deserialize;
 
-use super::client::{consumer_config, heard};
+use super::client::{consumer_config, heard, logged};
 use super::{Record, Source, SourceError, TopicPartition};
 use crate::config::KafkaConfig;
 
@@ -34,6 +35,10 @@ struct Listener {
 }
 
 impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        logged(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         heard(&error, reason);
     }
@@ -113,6 +118,10 @@ impl Source for KafkaSource {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => each(&record(&message)),
+                Some(Err(error)) if is_told_elsewhere(&error) => {
+                    tracing::debug!("{error}");
+                    break;
+                }
                 Some(Err(error)) => return Err(classify(error)),
             }
             handed += 1;
@@ -182,6 +191,24 @@ pub(crate) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
     }
 }
 
+/// Troubles with connections are told once, by whoever asks the brokers; and reading goes on
+/// without a right to the group, which whoever commits tells.
+fn is_told_elsewhere(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::Resolve
+                | Code::SSL
+                | Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::GroupAuthorizationFailed
+        )
+    )
+}
+
 fn classify(error: KafkaError) -> SourceError {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
@@ -189,12 +216,11 @@ fn classify(error: KafkaError) -> SourceError {
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
             SourceError::OutOfRange
         }
+        Some(code @ Code::TopicAuthorizationFailed) => SourceError::Refused(format!(
+            "a topic may not be read: {code}; give the user of this configuration the right to read (READ) it"
+        )),
         Some(
-            code @ (Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::Authentication
+            code @ (Code::ClusterAuthorizationFailed
             | Code::UnknownTopicOrPartition
             | Code::UnknownTopic),
         ) => SourceError::Refused(format!("Kafka refuses to read: {code}")),

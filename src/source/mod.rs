@@ -4,6 +4,7 @@
 //! ([`Source::drain`]). The process assigns every partition to itself today; a consumer group would
 //! send the same events.
 
+mod certificate;
 pub mod client;
 pub mod control;
 pub mod file;
@@ -11,6 +12,7 @@ pub mod kafka;
 pub mod probe;
 pub mod producer;
 mod topic_id;
+pub mod trouble;
 
 use std::time::Duration;
 

@@ -6,9 +6,11 @@ mod degraded;
 mod flights;
 mod harness;
 mod live;
+mod log_changes;
 mod messages;
 mod partitions;
 mod restart;
+mod security;
 mod validate;
 
 use crate::Case;
@@ -22,8 +24,10 @@ pub(crate) fn all() -> Vec<Case> {
         bad_records::cases(),
         live::cases(),
         beginnings::cases(),
+        log_changes::cases(),
         messages::cases(),
         validate::cases(),
+        security::cases(),
         degraded::cases(),
     ]
     .into_iter()

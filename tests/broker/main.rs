@@ -13,6 +13,8 @@ mod kafka;
 mod process;
 mod psiren;
 mod row;
+#[path = "../support/torture.rs"]
+mod size;
 mod topic;
 mod wait;
 mod webhook;
@@ -25,6 +27,8 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::kafka::Kafka;
+use crate::kafka::cluster::Cluster;
+use crate::kafka::secured::Secured;
 
 fn main() -> ExitCode {
     let stage = Arc::new(Stage::default());
@@ -48,6 +52,8 @@ pub(crate) struct Case {
 enum Run {
     Shared(fn(&Kafka)),
     Own(fn(&mut Kafka)),
+    Secured(fn(&Secured)),
+    Cluster(fn(&mut Cluster)),
 }
 
 impl Case {
@@ -76,12 +82,25 @@ impl Case {
         self.lacking = lacking;
         self
     }
+
+    /// A test on two brokers of its own, of which it may harm the second.
+    pub(crate) fn cluster(name: &'static str, run: fn(&mut Cluster)) -> Self {
+        let run = Run::Cluster(run);
+        Self { name, run }
+    }
+
+    /// A test on the broker with TLS, SASL and an authorizer that those of its kind share.
+    pub(crate) fn secured(name: &'static str, run: fn(&Secured)) -> Self {
+        let run = Run::Secured(run);
+        Self { name, run }
+    }
 }
 
 /// What the tests share: the broker, and how many of them ran on it.
 #[derive(Default)]
 struct Stage {
     kafka: OnceLock<Result<Kafka, String>>,
+    secured: OnceLock<Option<Secured>>,
     ran: AtomicUsize,
 }
 
@@ -115,6 +134,24 @@ impl Stage {
                 };
                 self.ran.fetch_add(1, Ordering::Relaxed);
                 run(&mut own);
+            }
+            Run::Cluster(run) => {
+                let Some(mut cluster) = kafka.cluster() else {
+                    return Ok(Completion::ignored_with(
+                        "needs two brokers, which are started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(&mut cluster);
+            }
+            Run::Secured(run) => {
+                let Some(secured) = self.secured.get_or_init(|| kafka.secured()) else {
+                    return Ok(Completion::ignored_with(
+                        "needs a broker with TLS and SASL, which is started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(secured);
             }
         }
         Ok(Completion::Completed)

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use psiren::state::local::{LocalOptions, LocalStore};
+use psiren::state::{StateStore as _, UnitState};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,7 +29,11 @@ pub(crate) struct Home {
 impl Home {
     /// A home whose psiren watches `kafka` as `group`, with these `[monitor.…]` tables.
     pub(crate) fn new(kafka: &Kafka, group: &str, monitors: &str) -> Self {
-        let address = kafka.address();
+        Self::at(kafka.address(), group, monitors)
+    }
+
+    /// As [`new`](Self::new), with any `bootstrap_servers`.
+    pub(crate) fn at(address: &str, group: &str, monitors: &str) -> Self {
         Self::with_config(&format!(
             r#"
 [kafka]
@@ -97,6 +103,14 @@ checkpoint_interval = "200ms"
         let text = fs::read_to_string(self.path("psi.csv")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         Row::parse_all(whole)
+    }
+
+    /// What is stored of a monitor; psiren has to be stopped.
+    pub(crate) fn units(&self, monitor: &str) -> Vec<UnitState> {
+        let store = LocalStore::open(&self.path("state"), LocalOptions::default());
+        let units = store.and_then(|store| store.units(monitor));
+        let units = units.expect("the state is read");
+        units.into_iter().map(|(_, unit)| unit).collect()
     }
 
     /// A file of this home.

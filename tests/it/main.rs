@@ -1,9 +1,11 @@
 //! Everything that needs no broker.
 
 mod architecture;
+mod canary;
 mod check;
 mod client;
 mod config;
+mod confined;
 mod help;
 mod http;
 mod metrics;

@@ -188,7 +188,7 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
     let before = PaneId(FIRST + k + 1);
     let record_ms = Some(now_ms() - age_ms);
     let at = Instant::now();
-    EvaluatorMessage::Progress(Progress {
+    EvaluatorMessage::Progress(Box::new(Progress {
         key: UnitKey {
             monitor: "m".into(),
             topic: TOPIC.into(),
@@ -212,7 +212,7 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
         }],
         arrived: at,
         assigned: at,
-    })
+    }))
 }
 
 impl Evaluator {

@@ -3,7 +3,7 @@
 //! The process is this test program again, told by the environment to be the patient.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -107,7 +107,7 @@ fn suffer(illness: Illness) {
     while !told {
         watch(&health, FAST, &stop, |words| {
             told = true;
-            eprintln!("{words}");
+            writeln!(std::io::stderr(), "{words}").unwrap();
             end(words);
         });
     }

@@ -142,8 +142,8 @@ impl Life {
             positions: Positions::default(),
             metrics: metrics(),
             checkpoint_interval: interval,
-            health: Health::default(),
             heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
+            health: Health::default(),
             log_payloads: false,
             out_of_range: Box::new(|_| {}),
         };
