@@ -13,11 +13,7 @@ use crate::topic::{Record, Topic, unique};
 
 const FEATURES: usize = 2_000;
 const CATEGORICAL: usize = 200;
-/// Each record has as many new categories as there are categorical features.
-const FULL: usize = 5_000;
-const LARGE: usize = 24;
 const LARGE_BYTES: usize = 5_000_000;
-const JUMPS: i64 = 2_000;
 /// Over what the first records took, of which the program's own pages are the most.
 const MORE_MIB: u64 = 160;
 const DAY_MS: i64 = 86_400_000;
@@ -27,6 +23,30 @@ pub(super) fn cases() -> Vec<Case> {
         "memory_is_bounded_whatever_the_records_hold",
         memory_is_bounded_whatever_the_records_hold,
     )]
+}
+
+/// How many records of each sort.
+struct Scale {
+    /// Each has as many new categories as there are categorical features.
+    full: usize,
+    large: usize,
+    jumps: i64,
+}
+
+/// A million categories, where there is time for it.
+fn scale() -> Scale {
+    match std::env::var_os("PSIREN_TORTURE").is_some() {
+        true => Scale {
+            full: 5_000,
+            large: 24,
+            jumps: 2_000,
+        },
+        false => Scale {
+            full: 500,
+            large: 8,
+            jumps: 200,
+        },
+    }
 }
 
 /// `c0…` are categorical, the others numeric.
@@ -57,6 +77,7 @@ fn memory_is_bounded_whatever_the_records_hold(kafka: &Kafka) {
 topic = "{}"
 reference = "profile.json"
 window = {{ size = "3650d", slide = "365d" }}
+live_interval = "10s"
 "#,
         topic.name
     );
@@ -80,17 +101,18 @@ window = {{ size = "3650d", slide = "365d" }}
         let peak = psiren.peak_mib();
         assert!(peak <= begun + MORE_MIB, "from {begun} to {peak} MiB");
     };
-    for part in (0..FULL).collect::<Vec<_>>().chunks(1_000) {
+    let Scale { full, large, jumps } = scale();
+    for part in (0..full).collect::<Vec<_>>().chunks(1_000) {
         let distinct = part.iter().map(|i| categories(*i).at_ms(start_ms));
         count(&distinct.collect::<Vec<_>>());
     }
-    for _ in 0..LARGE / 4 {
-        let large = (0..4).map(|_| large().at_ms(start_ms));
-        count(&large.collect::<Vec<_>>());
+    for _ in 0..large / 4 {
+        let four = (0..4).map(|_| large_record().at_ms(start_ms));
+        count(&four.collect::<Vec<_>>());
     }
     // Back and forth over decades, on the whole forwards.
     let jump = |i: i64| start_ms + (i * 7_919 % 9_000 + i) * DAY_MS / 2;
-    let jumping: Vec<Record> = (0..JUMPS)
+    let jumping: Vec<Record> = (0..jumps)
         .map(|i| small(i as usize).at_ms(jump(i)))
         .collect();
     count(&jumping);
@@ -112,6 +134,6 @@ fn categories(record: usize) -> Record {
     Record::json(&Value::Object(values.collect::<Map<_, _>>()))
 }
 
-fn large() -> Record {
+fn large_record() -> Record {
     Record::json(&json!({ "n1500": 3, "note": "x".repeat(LARGE_BYTES) }))
 }
