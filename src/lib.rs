@@ -86,6 +86,7 @@
 //! | [`metrics`] | every metric, declared once |
 //! | [`health`] | why psiren is not ready, and which loop is stuck |
 //! | `text` | numbers and instants as people read them |
+//! | `unwind` | a decoder's panic over damaged bytes, as a value |
 //! | [`app`] | the running program: threads, tasks, messages between them, start and end |
 //! | [`cli`] | one file per command; exit codes |
 //! | [`telemetry`] | where log lines go |
@@ -98,7 +99,7 @@
 //!
 //! [`drift`] imports itself, `std` and serde's derives: no I/O, no clock, no runtime, no Kafka. The
 //! edges in braces do not import each other; they meet in `drift`'s types, or in a trait of one
-//! of them that another reads. [`config`] and `text` lie below the edges, [`monitor`] and
+//! of them that another reads. [`config`], `text` and `unwind` lie below the edges, [`monitor`] and
 //! [`metrics`] above them. `tests/it/architecture.rs` holds the sources against this and names the
 //! few exceptions with their reasons.
 
@@ -117,3 +118,4 @@ pub mod source;
 pub mod state;
 pub mod telemetry;
 mod text;
+mod unwind;

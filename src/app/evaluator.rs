@@ -157,7 +157,7 @@ impl Evaluator {
         Duration::from_millis(self.monitor.config.live_interval_ms.max(50) as u64)
     }
 
-    fn take(&mut self, message: EvaluatorMessage) {
+    pub(super) fn take(&mut self, message: EvaluatorMessage) {
         match message {
             EvaluatorMessage::Partitions(partitions) => {
                 self.closing.set_partitions(&partitions);

@@ -20,6 +20,8 @@ mod messages;
 mod neighbour;
 mod pausing;
 mod reload;
+#[cfg(test)]
+mod simulator;
 mod sink_metrics;
 mod start;
 mod tally;

@@ -409,7 +409,7 @@ fn spawn<T: Send + 'static>(
 }
 
 /// The evaluator where it stood: its ring over stored panes, its incidents, its last report.
-fn restore<S: StateStore + ReportLog>(
+pub(super) fn restore<S: StateStore + ReportLog>(
     monitor: &Arc<Monitor>,
     store: &S,
     wiring: Wiring,

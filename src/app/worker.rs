@@ -69,7 +69,7 @@ struct Partition {
     paused: bool,
 }
 
-struct Loop<S> {
+pub(super) struct Loop<S> {
     worker: Worker<S>,
     counters: Vec<Counter>,
     partitions: Vec<Partition>,
@@ -100,7 +100,7 @@ impl<S: Source + 'static> Worker<S> {
 }
 
 impl<S: Source + 'static> Loop<S> {
-    fn new(worker: Worker<S>) -> Self {
+    pub(super) fn new(worker: Worker<S>) -> Self {
         let watched = worker.watched.iter();
         let now = Instant::now();
         Self {
@@ -122,7 +122,7 @@ impl<S: Source + 'static> Loop<S> {
         }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.serve_commands();
         self.watch_the_store();
         if self.is_held_up() {
@@ -236,7 +236,7 @@ impl<S: Source + 'static> Loop<S> {
         format!("worker {}", self.worker.id)
     }
 
-    fn serve_commands(&mut self) {
+    pub(super) fn serve_commands(&mut self) {
         loop {
             if let Some(command) = self.postponed.pop_front() {
                 self.obey(command);
@@ -375,7 +375,7 @@ impl<S: Source + 'static> Loop<S> {
 
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
-    fn finish(mut self) -> bool {
+    pub(super) fn finish(mut self) -> bool {
         let durable = self.make_durable(LAST_CHECKPOINT);
         if !durable {
             tracing::error!(

@@ -16,7 +16,8 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -74,6 +75,8 @@ pub async fn serve_within(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
+                // Answers are small and whole; nothing is gained by holding them back.
+                let _ = stream.set_nodelay(true);
                 if let Some(seat) = seats.take() {
                     let router = router.clone();
                     connections.spawn(connection(stream, router, seat, limits, shutdown.clone()));
@@ -96,15 +99,25 @@ pub async fn serve_within(
     let _ = tokio::time::timeout(limits.drain, drained).await;
 }
 
+/// Serves one client that came another way than through a listener, until it or `shutdown` ends it.
+pub async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let limits = Limits::default();
+    if let Some(seat) = Arc::new(Seats::new(1)).take() {
+        connection(stream, router, seat, limits, shutdown).await;
+    }
+}
+
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,
     seat: Seat,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    // Answers are small and whole; nothing is gained by holding them back.
-    let _ = stream.set_nodelay(true);
     let leave = seat.leave.clone();
     let service = TowerToHyperService::new(AtWork {
         inner: router,

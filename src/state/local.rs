@@ -102,6 +102,15 @@ impl LocalStore {
         )
     }
 
+    /// The state on a file in memory that outlives this process.
+    #[cfg(test)]
+    pub(crate) fn on(pages: &super::disk::Pages) -> Result<Self, StateError> {
+        let open = |pages: super::disk::Pages| {
+            move || builder(LocalOptions::default()).create_with_backend(pages.clone())
+        };
+        Self::with("pages".to_owned(), open(pages.clone()), open(pages.clone()))
+    }
+
     fn with(
         path: String,
         begin: impl FnOnce() -> Result<Database, DatabaseError>,

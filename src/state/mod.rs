@@ -5,7 +5,11 @@
 
 pub mod codec;
 #[cfg(test)]
+pub(crate) mod disk;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+pub(crate) mod folder;
 pub mod identity;
 pub mod local;
 mod older;

@@ -13,7 +13,7 @@ mod restart;
 mod security;
 mod validate;
 
-use crate::Case;
+use crate::{Case, torture};
 
 pub(crate) fn all() -> Vec<Case> {
     [
@@ -29,6 +29,7 @@ pub(crate) fn all() -> Vec<Case> {
         validate::cases(),
         security::cases(),
         degraded::cases(),
+        torture::cases(),
     ]
     .into_iter()
     .flatten()

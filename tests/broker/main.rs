@@ -16,6 +16,7 @@ mod row;
 #[path = "../support/torture.rs"]
 mod size;
 mod topic;
+mod torture;
 mod wait;
 mod webhook;
 

@@ -70,7 +70,7 @@ checkpoint_interval = "200ms"
         psiren
     }
 
-    /// Starts psiren without waiting until it listens: it can be signalled, but not asked.
+    /// As [`start`](Self::start), without waiting until it listens: it cannot be asked anything yet.
     pub(crate) fn launch(&self) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
@@ -184,6 +184,11 @@ impl Psiren {
         let status = self.exit_within(TERMINATE_LIMIT);
         let in_time = status.unwrap_or_else(|| panic!("no exit within {TERMINATE_LIMIT:?}"));
         assert!(in_time.success(), "{in_time}");
+    }
+
+    /// Asks psiren to end, without waiting for it.
+    pub(crate) fn ask_to_stop(&self) {
+        self.process.signal("TERM");
     }
 
     pub(crate) fn kill9(mut self) {

@@ -12,7 +12,7 @@ use super::super::messages::UnitSnapshot;
 use super::{BATCH, Evaluator};
 
 impl Evaluator {
-    pub(super) fn close_by_watermark(&mut self) {
+    pub(in crate::app) fn close_by_watermark(&mut self) {
         loop {
             if !self.write() {
                 return;

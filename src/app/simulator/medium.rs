@@ -1,0 +1,55 @@
+//! What the state lies on.
+
+use crate::state::disk::{Choose, Folder, Fuse, Pages};
+use crate::state::folder::FolderStore;
+use crate::state::local::LocalStore;
+use crate::state::{ReportLog, StateError, StateStore};
+
+/// A disk with a store on it.
+pub(super) trait Medium: Default {
+    type Store: StateStore + ReportLog + 'static;
+    /// Several processes may use it at once.
+    const SHARED: bool;
+
+    /// What is done once, before anything fails.
+    fn begin(&self);
+
+    fn open(&self, fuse: Fuse) -> Result<Self::Store, StateError>;
+
+    /// To be called when no process that dies with the power uses it any more.
+    fn lose_power(&self, choose: Choose<'_>);
+}
+
+impl Medium for Folder {
+    type Store = FolderStore;
+    const SHARED: bool = true;
+
+    fn begin(&self) {}
+
+    fn open(&self, fuse: Fuse) -> Result<FolderStore, StateError> {
+        Ok(FolderStore::new(self.mount(fuse)))
+    }
+
+    fn lose_power(&self, choose: Choose<'_>) {
+        Folder::lose_power(self, choose);
+    }
+}
+
+impl Medium for Pages {
+    type Store = LocalStore;
+    const SHARED: bool = false;
+
+    /// The first start of all is left in peace: a file that it began and did not finish is no state,
+    /// and the next start says so.
+    fn begin(&self) {
+        LocalStore::on(self).unwrap();
+    }
+
+    fn open(&self, fuse: Fuse) -> Result<LocalStore, StateError> {
+        LocalStore::on(&self.mount(fuse))
+    }
+
+    fn lose_power(&self, choose: Choose<'_>) {
+        Pages::lose_power(self, choose);
+    }
+}
