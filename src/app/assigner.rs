@@ -191,6 +191,7 @@ impl Assigner {
         self.metrics.partitions(&[
             ("assigned", count(|t| t.assigned.len())),
             ("stopped", count(|t| t.stopped.len())),
+            ("paused", self.positions.paused()),
         ]);
     }
 
@@ -446,7 +447,7 @@ impl Assigner {
         for (key, state) in &units {
             if let Some(monitor) = monitors.iter().find(|m| is_of(m, key)) {
                 let progress = restored_progress(key, state, monitor, at);
-                self.tell(monitor, EvaluatorMessage::Progress(progress));
+                self.tell(monitor, EvaluatorMessage::Progress(Box::new(progress)));
             }
         }
         let number = partition.partition;
@@ -507,6 +508,7 @@ impl Assigner {
     /// Compares every position with the end of its log: lag, and whether all is caught up.
     fn look(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
+        self.metrics.paused(self.positions.paused());
         let mut replaced = BTreeSet::new();
         for (name, topic) in topics.iter_mut() {
             let mut caught_up = topic.is_complete() && !topic.assigned.is_empty();

@@ -18,6 +18,7 @@ mod evaluator;
 mod fixtures;
 mod messages;
 mod neighbour;
+mod pausing;
 mod reload;
 #[cfg(test)]
 mod simulator;
@@ -25,6 +26,7 @@ mod sink_metrics;
 mod start;
 mod tally;
 mod unit;
+mod watchdog;
 mod wiring;
 mod worker;
 
@@ -125,20 +127,21 @@ impl App {
     /// durable when this returns `Ok`.
     ///
     /// # Errors
-    /// When a part of the program ended by itself.
+    /// When a part of the program ended by itself, or not everything could be made durable in time.
     pub async fn run(self, shutdown: CancellationToken) -> Result<()> {
         tracing::info!("listening on http://{}", self.address()?);
         let running = wiring::start(self, &shutdown)?;
         let failed = running.until(&shutdown).await;
         shutdown.cancel();
-        if tokio::time::timeout(DRAIN, running.drain()).await.is_err() {
-            tracing::warn!(
-                "not everything ended in time; the next start goes on from the last checkpoint"
-            );
+        let drained = tokio::time::timeout(DRAIN, running.drain()).await;
+        if let Some(part) = failed {
+            anyhow::bail!("{part} ended by itself; see the log above");
         }
-        failed.map_or(Ok(()), |part| {
-            anyhow::bail!("{part} ended by itself; see the log above")
-        })
+        anyhow::ensure!(
+            drained == Ok(true),
+            "not everything could be saved in time; the next start goes on from the last checkpoint"
+        );
+        Ok(())
     }
 }
 

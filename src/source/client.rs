@@ -4,29 +4,12 @@
 //! because start offsets come from psiren's state; only committed records are read; and the fetch
 //! back-off is short, because its default of a second makes catching up several times slower.
 
+use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, ClientContext};
 use secrecy::ExposeSecret;
 
 use crate::config::{KafkaConfig, Property};
-
-/// Keeps librdkafka's complaints about connections out of the log: it repeats each at every
-/// attempt, and whoever asks the brokers says it once.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        logged(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        heard(&error, reason);
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 /// What a context does with a line of librdkafka's log: the facilities `FAIL` (a connection) and
 /// `COMMITFAIL` are told by whoever asked.
@@ -47,7 +30,8 @@ pub(crate) fn logged(level: RDKafkaLogLevel, facility: &str, line: &str) {
     }
 }
 
-/// What a context does with a global error.
+/// What a context does with librdkafka's global errors: it repeats each at every attempt, and
+/// whoever uses the client says it once.
 pub(crate) fn heard(error: &KafkaError, reason: &str) {
     tracing::debug!("librdkafka: {error}: {reason}");
 }

@@ -78,6 +78,16 @@ pub trait Source: Send {
         each: &mut dyn FnMut(&Record<'_>),
     ) -> Result<usize, SourceError>;
 
+    /// Hands over nothing more of `partition` until [`resume`](Self::resume), which goes on with
+    /// the record after the last one that was handed over. What the client has fetched ahead is
+    /// fetched again then.
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
+
+    /// Whether the client had records to hand over when it last looked, some seconds ago.
+    fn has_queued(&self) -> bool;
+
     /// Offset of the next record of each assigned partition, past transaction markers; `None`
     /// before the first one was handed over.
     fn position(&self, partition: &TopicPartition) -> Option<i64>;

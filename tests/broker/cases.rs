@@ -2,6 +2,7 @@
 
 mod bad_records;
 mod beginnings;
+mod degraded;
 mod flights;
 mod harness;
 mod live;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Case> {
         messages::cases(),
         validate::cases(),
         security::cases(),
+        degraded::cases(),
         torture::cases(),
     ]
     .into_iter()

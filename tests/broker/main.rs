@@ -6,6 +6,7 @@
 //! so they run side by side; a test that harms a broker starts [another](kafka::Kafka::another).
 
 mod cases;
+mod disk;
 mod flights;
 mod http;
 mod kafka;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
 pub(crate) struct Case {
     name: &'static str,
     run: Run,
+    /// Why this machine cannot run it.
+    lacking: Option<String>,
 }
 
 enum Run {
@@ -58,13 +61,27 @@ impl Case {
     /// A test on the broker that all share; it must leave it as it was.
     pub(crate) fn shared(name: &'static str, run: fn(&Kafka)) -> Self {
         let run = Run::Shared(run);
-        Self { name, run }
+        Self {
+            name,
+            run,
+            lacking: None,
+        }
     }
 
     /// A test on a broker of its own, which it may stop, kill and freeze.
     pub(crate) fn own(name: &'static str, run: fn(&mut Kafka)) -> Self {
         let run = Run::Own(run);
-        Self { name, run }
+        Self {
+            name,
+            run,
+            lacking: None,
+        }
+    }
+
+    /// Ignored with this reason, where there is one.
+    pub(crate) fn unless(mut self, lacking: Option<String>) -> Self {
+        self.lacking = lacking;
+        self
     }
 
     /// A test on two brokers of its own, of which it may harm the second.
@@ -91,7 +108,10 @@ struct Stage {
 impl Stage {
     fn trial(self: &Arc<Self>, case: Case) -> Trial {
         let stage = Arc::clone(self);
-        Trial::ignorable_test(case.name, move || stage.play(&case.run))
+        Trial::ignorable_test(case.name, move || match case.lacking {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => stage.play(&case.run),
+        })
     }
 
     fn play(&self, run: &Run) -> Result<Completion, Failed> {

@@ -209,6 +209,25 @@ impl Psiren {
         self.process.signal("CONT");
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// The most memory this process ever had resident, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.and_then(|n| n.trim().parse().ok()).expect("a number");
+        kib / 1024
+    }
+
+    /// Where `/metrics` and the others are, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn exit_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         self.process.exit_within(limit)
     }
@@ -216,6 +235,12 @@ impl Psiren {
     /// What this process has written to standard output and error.
     pub(crate) fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// The same, for when the process has ended.
+    pub(crate) fn log_later(&self) -> impl Fn() -> String + use<> {
+        let log = self.log.clone();
+        move || log.text()
     }
 
     #[track_caller]
@@ -250,6 +275,7 @@ impl Drop for Psiren {
 }
 
 /// One process's part of a log file that several append to.
+#[derive(Clone)]
 struct Log {
     path: PathBuf,
     from: usize,

@@ -16,6 +16,8 @@ pub(crate) enum Answer {
     Later(u32),
     /// Closes the connection without a word.
     HangUp,
+    /// Takes this and every later connection and never answers.
+    Silence,
     /// 200, after a while: the message is delivered before its sender knows.
     After(Duration),
 }
@@ -37,8 +39,17 @@ impl Webhook {
         let taken = Arc::clone(&delivered);
         let mut answers = answers.into_iter();
         thread::spawn(move || {
+            let mut silenced = Vec::new();
             for connection in listener.incoming().flatten() {
+                if !silenced.is_empty() {
+                    silenced.push(connection);
+                    continue;
+                }
                 let answer = answers.next().unwrap_or(Answer::Status(200));
+                if matches!(answer, Answer::Silence) {
+                    silenced.push(connection);
+                    continue;
+                }
                 // A client that goes away in the middle is its own affair.
                 let _ = serve(connection, &answer, &taken);
             }
@@ -81,7 +92,7 @@ fn serve(
     let (status, extra) = match answer {
         Answer::Status(status) => (*status, String::new()),
         Answer::Later(seconds) => (429, format!("Retry-After: {seconds}\r\n")),
-        Answer::HangUp => return Ok(()),
+        Answer::HangUp | Answer::Silence => return Ok(()),
         Answer::After(_) => (200, String::new()),
     };
     if status == 200 {

@@ -253,7 +253,7 @@ fn heard(wire: &mut UnboundedReceiver<EvaluatorMessage>) -> Vec<Progress> {
     let mut heard = Vec::new();
     while let Ok(message) = wire.try_recv() {
         if let EvaluatorMessage::Progress(progress) = message {
-            heard.push(progress);
+            heard.push(*progress);
         }
     }
     heard
