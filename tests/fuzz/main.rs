@@ -2,6 +2,7 @@
 //! `docs/fuzzing.md`.
 
 mod mutate;
+#[expect(unreachable_pub, reason = "the fuzz crate uses the same files")]
 mod targets;
 #[path = "../support/torture.rs"]
 mod torture;
