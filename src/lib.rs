@@ -118,4 +118,7 @@ pub mod source;
 pub mod state;
 pub mod telemetry;
 mod text;
+#[cfg(test)]
+#[path = "../tests/support/torture.rs"]
+mod torture;
 mod unwind;

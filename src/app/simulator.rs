@@ -33,9 +33,6 @@ mod told;
 mod witness;
 mod world;
 
-#[path = "../../tests/support/torture.rs"]
-mod torture;
-
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -57,7 +57,7 @@ impl FolderStore {
     fn put<R: Record>(&self, key: &str, reaches: i64, record: &R) -> Result<(), StateError> {
         let name = named(key, reaches);
         let there = self.folder.read(&name).ok();
-        if !there.is_some_and(|bytes| codec::decode::<R>(&bytes).is_ok()) {
+        if there.is_none_or(|bytes| codec::decode::<R>(&bytes).is_err()) {
             let bytes = codec::encode(record).map_err(|e| failed(io::Error::other(e)))?;
             self.folder.write(&name, &bytes).map_err(failed)?;
         }

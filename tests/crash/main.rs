@@ -19,7 +19,6 @@ mod small_disk;
 mod strace;
 #[expect(
     dead_code,
-    unreachable_pub,
     reason = "the tests of the library use the same file, and all of it"
 )]
 #[path = "../support/torture.rs"]

@@ -125,7 +125,7 @@ fn step(store: &LocalStore, n: i64) -> Result<u64, String> {
     insist("checkpoint failed", || store.checkpoint(&sealed, &units))?;
     if n == SET_ASIDE {
         insist("a unit cannot be set aside", || {
-            store.set_aside(&key(2), written_ms(n))
+            store.set_aside(&key(2), &UnitState::fresh(0, None), written_ms(n))
         })?;
     }
     if n % 3 == 0 {

@@ -51,6 +51,7 @@ pub(crate) fn unit(n: i64, next_offset: i64) -> UnitState {
             timestamp_ms: Some(START_MS),
             hash: n as u64,
         }),
+        ..UnitState::fresh(0, None)
     }
 }
 

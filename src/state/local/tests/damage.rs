@@ -17,14 +17,8 @@ use crate::state::local::{Adopted, LocalOptions, LocalStore, builder, stored, ta
 use crate::state::{
     CountsIdentity, EvaluatorState, LogEntry, ReportLog, StateError, StateStore, UnitKey, UnitState,
 };
-use torture::sized;
+use crate::torture::sized;
 
-#[expect(
-    dead_code,
-    reason = "the tests outside of the library use the same file, and all of it"
-)]
-#[path = "../../../../tests/support/torture.rs"]
-mod torture;
 
 const MONITORS: [&str; 2] = ["delays", "routes"];
 
@@ -268,17 +262,17 @@ fn bits(place: usize) -> Vec<usize> {
 #[test]
 fn a_flipped_bit_in_any_byte_gives_an_error_or_what_was_there() {
     let whole = Whole::new();
-    let places = spread(whole.bytes.len(), 60);
-    let noticed = count(&places, |place| {
-        let flipped = bits(place).into_iter().map(|bit| {
-            let mut bytes = whole.bytes.clone();
-            bytes[place] ^= 1 << bit;
-            whole.holds_against(bytes, &format!("byte {place}, bit {bit}"))
-        });
-        flipped.fold(true, |all, noticed| all && noticed)
+    let flips: Vec<usize> = spread(whole.bytes.len(), 60)
+        .into_iter()
+        .flat_map(|place| bits(place).into_iter().map(move |bit| place * 8 + bit))
+        .collect();
+    let noticed = count(&flips, |flip| {
+        let (place, bit) = (flip / 8, flip % 8);
+        let mut bytes = whole.bytes.clone();
+        bytes[place] ^= 1 << bit;
+        whole.holds_against(bytes, &format!("byte {place}, bit {bit}"))
     });
-    println!("{noticed} of {} flips noticed", places.len());
-    assert!(noticed > 0 && noticed < places.len());
+    assert!(noticed > 0 && noticed < flips.len());
 }
 
 #[test]
