@@ -10,7 +10,7 @@ mod partitions;
 mod restart;
 mod validate;
 
-use crate::Case;
+use crate::{Case, torture};
 
 pub(crate) fn all() -> Vec<Case> {
     [
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Case> {
         beginnings::cases(),
         messages::cases(),
         validate::cases(),
+        torture::cases(),
     ]
     .into_iter()
     .flatten()

@@ -13,6 +13,7 @@ mod process;
 mod psiren;
 mod row;
 mod topic;
+mod torture;
 mod wait;
 mod webhook;
 

@@ -59,6 +59,13 @@ checkpoint_interval = "200ms"
 
     /// Starts psiren here; at most one process at a time.
     pub(crate) fn start(&self) -> Psiren {
+        let mut psiren = self.launch();
+        psiren.await_address();
+        psiren
+    }
+
+    /// As [`start`](Self::start), without waiting until it listens: it cannot be asked anything yet.
+    pub(crate) fn launch(&self) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let file = File::options()
@@ -75,16 +82,14 @@ checkpoint_interval = "200ms"
             .stdout(Stdio::from(file.try_clone().expect("a log file")))
             .stderr(Stdio::from(file));
         let process = Process::spawn(&mut command).expect("psiren starts");
-        let mut psiren = Psiren {
+        Psiren {
             process,
             log: Log {
                 path: log,
                 from: usize::try_from(said_before).expect("a short log"),
             },
             address: String::new(),
-        };
-        psiren.await_address();
-        psiren
+        }
     }
 
     /// The rows of the CSV, without a line still being written.
@@ -165,6 +170,11 @@ impl Psiren {
         let status = self.exit_within(TERMINATE_LIMIT);
         let in_time = status.unwrap_or_else(|| panic!("no exit within {TERMINATE_LIMIT:?}"));
         assert!(in_time.success(), "{in_time}");
+    }
+
+    /// Asks psiren to end, without waiting for it.
+    pub(crate) fn ask_to_stop(&self) {
+        self.process.signal("TERM");
     }
 
     pub(crate) fn kill9(mut self) {
