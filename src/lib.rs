@@ -63,7 +63,11 @@
 //!    [`Definition::definition_id`](drift::Definition::definition_id) and leaves counts alone.
 //! 5. **Counts are integers and a window's sum is exact.** [`WindowRing`](drift::WindowRing) adds
 //!    the pane that enters and subtracts the one that leaves; debug builds recount each time.
-//! 6. **A figure that is not known is absent.** A PSI is finite or `None`; too few values, a window
+//! 6. **Every offset is accounted for, of one log.** What was passed since a state began is counted,
+//!    refused by an outcome, absent or lost: [`UnitState::unaccounted`](state::UnitState::unaccounted)
+//!    is 0. A log is known by the id of its topic, which is asked for before a checkpoint, and by a
+//!    hash of the last record.
+//! 7. **A figure that is not known is absent.** A PSI is finite or `None`; too few values, a window
 //!    that is still filling and a silent topic are states, never "no drift".
 //!
 //! # Modules
@@ -82,6 +86,7 @@
 //! | [`metrics`] | every metric, declared once |
 //! | [`health`] | why psiren is not ready, and which loop is stuck |
 //! | `text` | numbers and instants as people read them |
+//! | `unwind` | a decoder's panic over damaged bytes, as a value |
 //! | [`app`] | the running program: threads, tasks, messages between them, start and end |
 //! | [`cli`] | one file per command; exit codes |
 //! | [`telemetry`] | where log lines go |
@@ -94,7 +99,7 @@
 //!
 //! [`drift`] imports itself, `std` and serde's derives: no I/O, no clock, no runtime, no Kafka. The
 //! edges in braces do not import each other; they meet in `drift`'s types, or in a trait of one
-//! of them that another reads. [`config`] and `text` lie below the edges, [`monitor`] and
+//! of them that another reads. [`config`], `text` and `unwind` lie below the edges, [`monitor`] and
 //! [`metrics`] above them. `tests/it/architecture.rs` holds the sources against this and names the
 //! few exceptions with their reasons.
 
@@ -113,3 +118,4 @@ pub mod source;
 pub mod state;
 pub mod telemetry;
 mod text;
+mod unwind;

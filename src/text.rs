@@ -27,6 +27,25 @@ pub(crate) fn rfc3339(ms: i64) -> Option<String> {
     Timestamp::from_millisecond(ms).ok().map(|t| t.to_string())
 }
 
+/// The text with what stands before an `@` masked where it may be a password, as in
+/// `https://user:password@host` or `user:password@host:9092`.
+pub(crate) fn without_credentials(text: &str) -> String {
+    const BEFORE: &[char] = &[' ', '\t', '"', '\'', '/', ',', '=', '(', '[', '{', '<'];
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        let (head, tail) = rest.split_at(at);
+        let start = head.rfind(BEFORE).map_or(0, |i| i + 1);
+        let (kept, credentials) = head.split_at(start);
+        shown.push_str(kept);
+        let hide = credentials.contains(':') || (kept.ends_with("//") && !credentials.is_empty());
+        shown.push_str(if hide { "********" } else { credentials });
+        shown.push('@');
+        rest = &tail[1..];
+    }
+    shown + rest
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -35,6 +54,23 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_before_an_at_is_masked_where_it_may_be_a_password() {
+        for (text, shown) in [
+            (
+                "url = \"https://u:p@h/x\"",
+                "url = \"https://********@h/x\"",
+            ),
+            ("a:1,u:p@b:2", "a:1,********@b:2"),
+            ("https://token@h", "https://********@h"),
+            ("mail me@example.org", "mail me@example.org"),
+            ("é:ü@ñ", "********@ñ"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
+    }
 
     #[test]
     fn thousands_stand_apart() {

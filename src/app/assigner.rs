@@ -19,6 +19,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::source::control::Control;
+use crate::source::trouble::Trouble;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{StateStore, UnitKey, UnitState};
 
@@ -172,10 +173,15 @@ impl Assigner {
                     let words = format!("topic {name:?} does not exist; waiting for it");
                     self.say_once(&latch, &words);
                 }
-                Err(error) => {
-                    let words = format!("the Kafka brokers do not answer: {error:#}");
-                    self.say_once("broker", &words);
-                }
+                Err(error) => match error.downcast_ref() {
+                    Some(trouble @ Trouble::Forbidden(_)) => {
+                        self.say_once(&latch, &trouble.to_string());
+                    }
+                    _ => {
+                        let words = format!("the Kafka brokers do not answer: {error:#}");
+                        self.say_once("broker", &words);
+                    }
+                },
             }
         }
         if topics.values().all(Topic::is_complete) {
@@ -185,6 +191,7 @@ impl Assigner {
         self.metrics.partitions(&[
             ("assigned", count(|t| t.assigned.len())),
             ("stopped", count(|t| t.stopped.len())),
+            ("paused", self.positions.paused()),
         ]);
     }
 
@@ -440,7 +447,7 @@ impl Assigner {
         for (key, state) in &units {
             if let Some(monitor) = monitors.iter().find(|m| is_of(m, key)) {
                 let progress = restored_progress(key, state, monitor, at);
-                self.tell(monitor, EvaluatorMessage::Progress(progress));
+                self.tell(monitor, EvaluatorMessage::Progress(Box::new(progress)));
             }
         }
         let number = partition.partition;
@@ -501,6 +508,7 @@ impl Assigner {
     /// Compares every position with the end of its log: lag, and whether all is caught up.
     fn look(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let positions = self.positions.all();
+        self.metrics.paused(self.positions.paused());
         let mut replaced = BTreeSet::new();
         for (name, topic) in topics.iter_mut() {
             let mut caught_up = topic.is_complete() && !topic.assigned.is_empty();

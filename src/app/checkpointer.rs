@@ -25,6 +25,9 @@ use super::messages::{Checkpoint, EvaluatorMessage, WorkerCommand};
 
 const RETRY: Duration = Duration::from_secs(1);
 
+/// By topic.
+pub(crate) type TopicIds = Box<dyn Fn(&[&str]) -> Option<BTreeMap<String, String>> + Send>;
+
 pub(crate) struct Checkpointer {
     pub store: Arc<dyn StateStore>,
     pub checkpoints: Receiver<Checkpoint>,
@@ -34,7 +37,7 @@ pub(crate) struct Checkpointer {
     pub health: Health,
     pub metrics: Arc<Metrics>,
     /// The ids of topics now; `None` when they cannot be told.
-    pub topic_ids: Box<dyn Fn(&[&str]) -> Option<BTreeMap<String, String>> + Send>,
+    pub topic_ids: TopicIds,
     /// Told when a topic is another one, so that its partitions are looked at again.
     pub other_log: Box<dyn Fn() + Send>,
     /// Ends the retries when the program has to stop.
@@ -120,7 +123,7 @@ impl Checkpointer {
         for progress in checkpoint.progress {
             if let Some(evaluator) = self.evaluators.get(&progress.key.monitor) {
                 // A stopped evaluator needs nothing more.
-                let _ = evaluator.send(EvaluatorMessage::Progress(progress));
+                let _ = evaluator.send(EvaluatorMessage::Progress(Box::new(progress)));
             }
         }
         for (reply, units) in checkpoint.snapshots {

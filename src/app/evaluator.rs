@@ -7,7 +7,6 @@ mod notices;
 mod windows;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 use super::closing::Closing;
 use super::ends::Ends;
 use super::messages::{EvaluatorMessage, WorkerCommand};
+use super::pausing::Frontier;
 
 /// Windows whose reports are stored in one transaction while catching up.
 const BATCH: usize = 64;
@@ -51,7 +51,7 @@ pub(crate) struct Wiring {
     pub log_head: Arc<watch::Sender<u64>>,
     pub view: watch::Sender<Arc<MonitorView>>,
     pub metrics: Arc<MonitorMetrics>,
-    pub closed_through: Arc<AtomicI64>,
+    pub frontier: Arc<Frontier>,
     pub health: Health,
 }
 
@@ -110,7 +110,7 @@ impl Evaluator {
             this.view.last_final = Some(Arc::new(report));
         }
         if let Some(end) = this.state.closed_through {
-            this.wiring.closed_through.store(end.0, Ordering::Relaxed);
+            this.wiring.frontier.close_through(end);
         }
         this.state.incidents.retain(&this.monitor.definition);
         this.view.incidents = this.state.incidents.open();
@@ -118,6 +118,7 @@ impl Evaluator {
         this.view.stale = this.state.incidents.is_open("", Reason::Stale);
         this.wiring.metrics.stale(this.view.stale);
         this.view.waiting_for = Some("the topic's partitions".to_owned());
+        this.tell_the_workers();
         this.publish();
         this
     }
@@ -147,6 +148,7 @@ impl Evaluator {
                 _ = live.tick() => self.evaluate_live().await,
                 _ = tick.tick() => self.tick().await,
             }
+            self.tell_the_workers();
         }
         self.close_by_watermark();
     }
@@ -161,7 +163,7 @@ impl Evaluator {
                 self.closing.set_partitions(&partitions);
                 self.view.waiting_for = None;
             }
-            EvaluatorMessage::Progress(progress) => self.closing.progress(progress),
+            EvaluatorMessage::Progress(progress) => self.closing.progress(*progress),
             EvaluatorMessage::Forget(sealed) => self.closing.forget(&sealed),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {
@@ -237,8 +239,9 @@ impl Evaluator {
 
     fn show(&mut self, head: u64) {
         if let Some(end) = self.state.closed_through {
-            self.wiring.closed_through.store(end.0, Ordering::Relaxed);
+            self.wiring.frontier.close_through(end);
         }
+        self.tell_the_workers();
         let mut took = std::mem::take(&mut self.took).into_iter();
         for entry in std::mem::take(&mut self.unwritten) {
             let LogBody::Report(report) = entry.body else {
@@ -261,6 +264,13 @@ impl Evaluator {
             *known = head.max(*known);
             grew
         });
+    }
+
+    /// How far the windows are and what is held for them, so that nobody reads too far ahead.
+    fn tell_the_workers(&self) {
+        let closing = &self.closing;
+        let held = closing.ring.panes();
+        self.wiring.frontier.hold(closing.next_end(), held);
     }
 
     fn publish(&self) {

@@ -1,6 +1,6 @@
 //! A small monitor, and a log in memory to read instead of Kafka.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +143,7 @@ pub(crate) struct Replay {
     logs: Logs,
     batch: usize,
     positions: BTreeMap<i32, i64>,
+    pub paused: BTreeSet<i32>,
     turn: usize,
 }
 
@@ -152,6 +153,7 @@ impl Replay {
             logs,
             batch,
             positions: BTreeMap::new(),
+            paused: BTreeSet::new(),
             turn: 0,
         }
     }
@@ -182,6 +184,9 @@ impl Source for Replay {
             let Some((partition, position)) = self.positions.iter_mut().nth(turn) else {
                 break;
             };
+            if self.paused.contains(partition) {
+                continue;
+            }
             let ahead = self.logs[partition].iter();
             let ahead: Vec<_> = ahead.filter(|r| r.offset >= *position).collect();
             for scripted in ahead.into_iter().take(most.min(self.batch) - handed) {
@@ -191,6 +196,20 @@ impl Source for Replay {
             }
         }
         Ok(handed)
+    }
+
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        assert!(self.paused.insert(partition.partition), "paused twice");
+        Ok(())
+    }
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        assert!(self.paused.remove(&partition.partition), "was not paused");
+        Ok(())
+    }
+
+    fn has_queued(&self) -> bool {
+        false
     }
 
     fn position(&self, partition: &TopicPartition) -> Option<i64> {

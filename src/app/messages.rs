@@ -15,6 +15,7 @@ use crate::monitor::Monitor;
 use crate::source::{SourceEvent, TopicPartition};
 use crate::state::{UnitKey, UnitState};
 
+use super::pausing::OnTheWay;
 use super::unit::SealStamp;
 
 /// A partition to read, with the state it goes on from.
@@ -76,6 +77,8 @@ pub(crate) struct Checkpoint {
 pub(crate) struct Progress {
     pub key: UnitKey,
     pub sealed: Vec<SealedPane>,
+    /// Counts what is sealed until it has been taken in, or is lost.
+    pub _on_the_way: Option<Arc<OnTheWay>>,
     /// The first pane that is not sealed.
     pub sealed_before: Option<PaneId>,
     pub greatest_ms: Option<i64>,
@@ -94,7 +97,7 @@ pub(crate) struct Progress {
 pub(crate) enum EvaluatorMessage {
     /// The partitions the topic has now.
     Partitions(Vec<i32>),
-    Progress(Progress),
+    Progress(Box<Progress>),
     /// These panes are of a log that is no more.
     Forget(Vec<SealedPane>),
     /// Every partition was read to where its log ended a moment ago.
@@ -115,6 +118,8 @@ pub(crate) struct Position {
     pub next: i64,
     /// The offset that is durable for every monitor.
     pub durable: i64,
+    /// Nothing is read of it for now.
+    pub paused: bool,
 }
 
 impl Positions {
@@ -125,6 +130,11 @@ impl Positions {
         } else {
             change(all.entry(partition.clone()).or_default());
         }
+    }
+
+    /// How many partitions wait.
+    pub(crate) fn paused(&self) -> usize {
+        self.all().values().filter(|p| p.paused).count()
     }
 
     pub(crate) fn all(&self) -> BTreeMap<TopicPartition, Position> {

@@ -18,6 +18,7 @@ mod evaluator;
 mod fixtures;
 mod messages;
 mod neighbour;
+mod pausing;
 mod reload;
 #[cfg(test)]
 mod simulator;
@@ -25,6 +26,7 @@ mod sink_metrics;
 mod start;
 mod tally;
 mod unit;
+mod watchdog;
 mod wiring;
 mod worker;
 
@@ -78,9 +80,12 @@ impl App {
     pub async fn build(config: Config, options: Options) -> Result<Self> {
         let monitors = build_monitors(&config)?;
         let store = open_store(&config.state.dir, options.reset_state)?;
-        for monitor in &monitors {
-            let name = &monitor.definition.monitor;
-            if let Adopted::Remapped { added, removed } = store.adopt(name, &monitor.identity)? {
+        let identities: Vec<_> = monitors
+            .iter()
+            .map(|m| (m.definition.monitor.as_str(), &m.identity))
+            .collect();
+        for ((name, _), adopted) in identities.iter().zip(store.adopt_all(&identities)?) {
+            if let Adopted::Remapped { added, removed } = adopted {
                 tracing::info!(
                     monitor = name,
                     ?added,
@@ -125,20 +130,21 @@ impl App {
     /// durable when this returns `Ok`.
     ///
     /// # Errors
-    /// When a part of the program ended by itself.
+    /// When a part of the program ended by itself, or not everything could be made durable in time.
     pub async fn run(self, shutdown: CancellationToken) -> Result<()> {
         tracing::info!("listening on http://{}", self.address()?);
         let running = wiring::start(self, &shutdown)?;
         let failed = running.until(&shutdown).await;
         shutdown.cancel();
-        if tokio::time::timeout(DRAIN, running.drain()).await.is_err() {
-            tracing::warn!(
-                "not everything ended in time; the next start goes on from the last checkpoint"
-            );
+        let drained = tokio::time::timeout(DRAIN, running.drain()).await;
+        if let Some(part) = failed {
+            anyhow::bail!("{part} ended by itself; see the log above");
         }
-        failed.map_or(Ok(()), |part| {
-            anyhow::bail!("{part} ended by itself; see the log above")
-        })
+        anyhow::ensure!(
+            drained == Ok(true),
+            "not everything could be saved in time; the next start goes on from the last checkpoint"
+        );
+        Ok(())
     }
 }
 

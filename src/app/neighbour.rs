@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use crate::health::Health;
 use crate::source::TopicPartition;
 use crate::source::control::Control;
+use crate::source::trouble::Trouble;
 
 use super::messages::Positions;
 
 const BEAT: Duration = Duration::from_secs(3);
+/// The same where the group may not be read: to notice when it may.
+const FORBIDDEN: Duration = Duration::from_secs(60);
 /// Beats without a word from the other process after which it is taken for gone.
 const GONE: u32 = 4;
 /// How long a commit is waited for: at the end of the program as well, so not long.
@@ -32,6 +35,8 @@ pub(crate) struct Neighbour {
     foreign: Option<String>,
     quiet: u32,
     refused: bool,
+    /// The last question was answered by "you may not".
+    forbidden: bool,
 }
 
 impl Neighbour {
@@ -46,12 +51,14 @@ impl Neighbour {
             foreign: None,
             quiet: 0,
             refused: false,
+            forbidden: false,
         }
     }
 
     /// Looks for others and commits, every few seconds.
     pub(crate) fn beat(&mut self, control: &Control, positions: &Positions, health: &Health) {
-        if self.beaten.is_some_and(|at| at.elapsed() < BEAT) {
+        let pause = if self.forbidden { FORBIDDEN } else { BEAT };
+        if self.beaten.is_some_and(|at| at.elapsed() < pause) {
             return;
         }
         self.beaten = Some(Instant::now());
@@ -61,6 +68,7 @@ impl Neighbour {
         };
         match control.committed(std::slice::from_ref(first)) {
             Ok(committed) => {
+                self.forbidden = false;
                 let found = committed.into_iter().next().map(|c| c.metadata);
                 self.judge(found, health);
             }
@@ -114,6 +122,7 @@ impl Neighbour {
     }
 
     fn complain(&mut self, error: &anyhow::Error) {
+        self.forbidden = matches!(error.downcast_ref(), Some(Trouble::GroupForbidden(_)));
         if !std::mem::replace(&mut self.refused, true) {
             tracing::warn!(
                 "offsets cannot be committed under group {:?}, so lag tools show nothing and a second process goes unnoticed: {error:#}",

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{self as blocking, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,7 +33,9 @@ use super::ends::Ends;
 use super::evaluator::{Evaluator, Wiring};
 use super::messages::{EvaluatorMessage, Positions, WorkerCommand};
 use super::neighbour::Neighbour;
+use super::pausing::Frontier;
 use super::reload::Reloader;
+use super::watchdog;
 use super::worker::{Watched, Worker};
 
 /// The parts of a running program, as far as ending them goes.
@@ -49,10 +50,12 @@ pub(crate) struct Running {
     tasks: Vec<Task<()>>,
     readers: CancellationToken,
     give_up: CancellationToken,
+    /// Ends the watchdog when dropped.
+    _watched: Sender<()>,
 }
 
-/// A thread, and what it is called when it ends by itself.
-type Part = (&'static str, JoinHandle<()>);
+/// A thread, what it is called when it ends by itself, and whether it left everything durable.
+type Part = (&'static str, JoinHandle<bool>);
 
 /// A loop that has not turned for this long is stuck.
 const LOOP_TURNS: Duration = Duration::from_secs(60);
@@ -103,6 +106,8 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
     let workers_and_checkpointer = parts.start_workers(inboxes, &evaluation, &control, &give_up)?;
     let assigner_thread = parts.start_assigner(assigner_inbox, &evaluation, control)?;
 
+    let watchdog = start_watchdog(&parts.health)?;
+
     let (handles, monitors_out) = watch::channel(Arc::new(evaluation.handles));
     let (reload, requests) = mpsc::channel(4);
     let reloader = Reloader {
@@ -147,6 +152,7 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         tasks,
         readers,
         give_up,
+        _watched: watchdog,
     })
 }
 
@@ -208,7 +214,7 @@ impl Parts {
                 metrics: self
                     .metrics
                     .monitor(&monitor.definition, &monitor.config.topic),
-                closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+                frontier: Arc::new(Frontier::default()),
             };
             let wiring = Wiring {
                 mailbox,
@@ -222,7 +228,7 @@ impl Parts {
                 log_head: Arc::clone(&self.log_head),
                 view: view_in,
                 metrics: Arc::clone(&watched.metrics),
-                closed_through: Arc::clone(&watched.closed_through),
+                frontier: Arc::clone(&watched.frontier),
                 health: self.health.clone(),
             };
             let evaluator = restore(monitor, &*self.store, wiring)
@@ -259,7 +265,10 @@ impl Parts {
             }),
             give_up: give_up.clone(),
         };
-        let checkpointer = spawn("checkpointer", move || checkpointer.run())?;
+        let checkpointer = spawn("checkpointer", move || {
+            checkpointer.run();
+            true
+        })?;
         let mut threads = vec![("the checkpointer", checkpointer)];
         for (id, commands) in inboxes.into_iter().enumerate() {
             let again = self.assigner.clone();
@@ -277,6 +286,7 @@ impl Parts {
                 ),
                 log_payloads: self.config.log_payloads,
                 heartbeat: self.health.heartbeat(&loop_name, LOOP_TURNS),
+                health: self.health.clone(),
                 out_of_range: Box::new(move |partitions| {
                     // Without an assigner the program is stopping.
                     let _ = again.send(AssignerCommand::Again(partitions));
@@ -307,7 +317,10 @@ impl Parts {
             neighbour: Neighbour::new(&kafka.group_id, &kafka.instance_id),
             again: BTreeSet::new(),
         };
-        let thread = spawn("assigner", move || assigner.run())?;
+        let thread = spawn("assigner", move || {
+            assigner.run();
+            true
+        })?;
         Ok(("the assigner", thread))
     }
 }
@@ -335,13 +348,15 @@ impl Running {
     }
 
     /// Ends the parts along the data path: what one has made durable, the next still takes in.
-    pub(crate) async fn drain(self) {
+    /// False when the last counts are not durable.
+    pub(crate) async fn drain(self) -> bool {
         for worker in &self.workers {
             // One that is gone has stopped.
             let _ = worker.send(WorkerCommand::Stop);
         }
         self.give_up.cancel();
-        if !ended(&self.workers_and_checkpointer, WORKERS_DRAIN).await {
+        let in_time = ended(&self.workers_and_checkpointer, WORKERS_DRAIN).await;
+        if !in_time {
             tracing::warn!("a consuming loop or the checkpointer did not end in time");
         }
         // The assigner after them: it commits where they stopped. It may hang with a dead broker,
@@ -358,6 +373,8 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
+        let mut parts = self.workers_and_checkpointer.into_iter();
+        in_time && parts.all(|(_, thread)| thread.join().unwrap_or(false))
     }
 }
 
@@ -372,7 +389,19 @@ async fn ended(parts: &[Part], limit: Duration) -> bool {
     tokio::time::timeout(limit, all).await.is_ok()
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+/// Watches the consuming loops until what it gives is dropped.
+fn start_watchdog(health: &Health) -> Result<Sender<()>> {
+    let (watched, stop) = blocking::channel();
+    let health = health.clone();
+    let watch = move || watchdog::watch(&health, watchdog::TICK, &stop, watchdog::end);
+    spawn("watchdog", watch)?;
+    Ok(watched)
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     let thread = std::thread::Builder::new().name(name.to_owned());
     thread
         .spawn(run)

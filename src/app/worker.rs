@@ -2,33 +2,34 @@
 //!
 //! No channel, lock or clock is used per record. A checkpoint is handed over and the loop goes on;
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
-//! offsets rather than let sealed panes pile up.
+//! offsets rather than let sealed panes pile up. See [`holding`] for what is held and who waits.
 
-use std::collections::{BTreeMap, VecDeque};
+mod checkpointing;
+mod holding;
+mod progress;
+mod snapshots;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
-use crate::drift::{PaneCounts, PaneId, SealedPane};
-use crate::health::Heartbeat;
+use crate::drift::{PaneId, SealedPane};
+use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
 use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
 use crate::state::UnitKey;
 
 use super::clock::now_ms;
-use super::messages::{
-    Assignment, Checkpoint, Positions, Progress, SnapshotRequest, UnitSnapshot, WorkerCommand,
-};
-use super::unit::{Counter, SealStamp, Unit};
+use super::messages::{Assignment, Checkpoint, Positions, SnapshotRequest, WorkerCommand};
+use super::pausing::Frontier;
+use super::unit::{Counter, Unit};
+use holding::Holding;
+pub(crate) use progress::restored_progress;
 
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
-/// Sealed panes that may wait for one checkpoint before the loop stops taking offsets.
-const SEALED_WAITING: usize = 10_000;
 const LAST_CHECKPOINT: Duration = Duration::from_secs(7);
 /// How long a partition that goes away may wait for its counts to be durable.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -38,8 +39,7 @@ const RELEASE: Duration = Duration::from_secs(5);
 pub(crate) struct Watched {
     pub monitor: Arc<Monitor>,
     pub metrics: Arc<MonitorMetrics>,
-    /// The end of the last closed window, for the count of records that come after it.
-    pub closed_through: Arc<AtomicI64>,
+    pub frontier: Arc<Frontier>,
 }
 
 pub(crate) struct Worker<S> {
@@ -52,6 +52,7 @@ pub(crate) struct Worker<S> {
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
     pub heartbeat: Heartbeat,
+    pub health: Health,
     pub log_payloads: bool,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
@@ -64,6 +65,8 @@ struct Partition {
     arrived: Instant,
     assigned: Instant,
     assigned_offset: i64,
+    /// It waits for slower ones.
+    paused: bool,
 }
 
 pub(super) struct Loop<S> {
@@ -81,17 +84,18 @@ pub(super) struct Loop<S> {
     processing: Summary,
     /// The last trouble that was told, until records come again.
     complained: Option<String>,
+    holding: Holding,
     stopping: bool,
 }
 
 impl<S: Source + 'static> Worker<S> {
-    /// Runs until told to stop; the state is durable then, or the deadline passed.
-    pub(crate) fn run(self) {
+    /// Runs until told to stop; says whether everything counted is durable then.
+    pub(crate) fn run(self) -> bool {
         let mut this = Loop::new(self);
         while !this.stopping {
             this.turn();
         }
-        this.finish();
+        this.finish()
     }
 }
 
@@ -104,6 +108,7 @@ impl<S: Source + 'static> Loop<S> {
                 .map(|w| Counter::new(Arc::clone(&w.monitor), worker.log_payloads))
                 .collect(),
             processing: worker.metrics.record_processing(),
+            holding: Holding::new(&worker.watched),
             worker,
             partitions: Vec::new(),
             in_flight: None,
@@ -118,37 +123,42 @@ impl<S: Source + 'static> Loop<S> {
     }
 
     pub(super) fn turn(&mut self) {
-        self.worker.heartbeat.beat();
         self.serve_commands();
-        if self.sealed_waiting() >= SEALED_WAITING && self.in_flight.is_some() {
-            // The store is slow or full; see the checkpointer, which says so on /readyz.
+        self.watch_the_store();
+        if self.is_held_up() {
+            self.worker.heartbeat.beat();
+            self.publish_positions();
             std::thread::sleep(WAIT);
             return;
         }
-        let idle = match self.consume() {
-            Ok(handed) => handed < BATCH,
+        let most = self.holding.batch();
+        let idle = match self.consume(most) {
+            Ok(handed) => handed < most,
             Err(error) => {
                 self.complain(&error);
                 true
             }
         };
+        self.keep_in_step();
         self.publish_positions();
         self.checkpoint_when_due(idle);
     }
 
-    fn consume(&mut self) -> Result<usize, SourceError> {
+    /// Takes up to `most` records. The loop has turned when it took some, or when there were none:
+    /// see the watchdog.
+    fn consume(&mut self, most: usize) -> Result<usize, SourceError> {
         let began = Instant::now();
         let (partitions, counters) = (&mut self.partitions, &mut self.counters);
         let closed: Vec<PaneId> = self
             .worker
             .watched
             .iter()
-            .map(|w| PaneId(w.closed_through.load(Ordering::Relaxed)))
+            .map(|w| w.frontier.closed_through())
             .collect();
         let mut after_close = vec![0; closed.len()];
         let mut last = 0;
         let mut first_at = None;
-        let handed = self.worker.source.drain(WAIT, BATCH, &mut |record| {
+        let handed = self.worker.source.drain(WAIT, most, &mut |record| {
             let now = *first_at.get_or_insert_with(Instant::now);
             let is =
                 |p: &Partition| p.id.partition == record.partition && p.id.topic == record.topic;
@@ -168,8 +178,13 @@ impl<S: Source + 'static> Loop<S> {
             }
         });
         let handed_over = *handed.as_ref().unwrap_or(&0);
+        if first_at.is_some() || !self.worker.source.has_queued() {
+            self.worker.heartbeat.beat();
+        }
         if let Some(first_at) = first_at {
-            self.complained = None;
+            if self.complained.take().is_some() {
+                self.worker.health.release(&self.latch());
+            }
             let spent = first_at.max(began).elapsed();
             self.processed(handed_over, spent);
             let now = now_ms();
@@ -210,9 +225,15 @@ impl<S: Source + 'static> Loop<S> {
             }
             SourceError::Refused(words) => {
                 tracing::error!("{words}");
+                self.worker.health.hold(&self.latch(), words.clone());
                 self.complained = Some(words.clone());
             }
         }
+    }
+
+    /// Held while Kafka refuses to hand over records, until one comes.
+    fn latch(&self) -> String {
+        format!("worker {}", self.worker.id)
     }
 
     pub(super) fn serve_commands(&mut self) {
@@ -297,10 +318,12 @@ impl<S: Source + 'static> Loop<S> {
             arrived: at,
             assigned: at,
             assigned_offset: offset,
+            paused: false,
         });
     }
 
     fn end(&mut self, partition: &TopicPartition) {
+        self.let_go_on(partition);
         let before = self.partitions.len();
         self.partitions.retain(|p| p.id != *partition);
         if self.partitions.len() < before
@@ -315,11 +338,14 @@ impl<S: Source + 'static> Loop<S> {
             return;
         }
         self.positioned_at = Instant::now();
+        let held_up = self.is_held_up();
         for partition in &self.partitions {
             let next = self.position(partition);
-            self.worker
-                .positions
-                .update(&partition.id, |p| p.next = next);
+            let paused = partition.paused || held_up;
+            self.worker.positions.update(&partition.id, |p| {
+                p.next = next;
+                p.paused = paused;
+            });
         }
         for partition in &self.partitions {
             for unit in &partition.units {
@@ -347,202 +373,18 @@ impl<S: Source + 'static> Loop<S> {
             .max(partition.assigned_offset)
     }
 
-    fn snapshot(&self, monitor: &str) -> Vec<UnitSnapshot> {
-        let mut snapshots = Vec::new();
-        for partition in &self.partitions {
-            for unit in partition.units.iter().filter(|u| u.key.monitor == monitor) {
-                snapshots.push(UnitSnapshot {
-                    partition: unit.key.partition,
-                    panes: self.panes_of(unit),
-                    position: self.position(partition),
-                    next_offset: unit.next_offset(),
-                    last_counted: unit.last_counted,
-                });
-            }
-        }
-        snapshots
-    }
-
-    fn panes_of(&self, unit: &Unit) -> Vec<(PaneId, PaneCounts)> {
-        let in_flight = self.in_flight.iter().flat_map(|sealed| sealed.iter());
-        let in_flight = in_flight
-            .filter(|(key, _)| *key == unit.key)
-            .map(|(_, s)| s);
-        let sealed = in_flight.chain(&unit.sealed);
-        let open = unit.panes().open().iter();
-        sealed
-            .map(|s| (s.id, s.pane.counts.clone()))
-            .chain(open.map(|(id, pane)| (*id, pane.counts.clone())))
-            .collect()
-    }
-
-    fn sealed_waiting(&self) -> usize {
-        let units = self.partitions.iter().flat_map(|p| &p.units);
-        units.map(|u| u.sealed.len()).sum()
-    }
-
-    /// A checkpoint is due when its interval has passed, when somebody waits for durable counts,
-    /// and, once there is nothing more to read, as soon as a pane is sealed.
-    fn checkpoint_when_due(&mut self, idle: bool) {
-        if self.in_flight.is_some() {
-            return;
-        }
-        let sealed = self.sealed_waiting();
-        let due = !self.flushes.is_empty()
-            || (idle && sealed > 0)
-            || sealed >= SEALED_WAITING / 4
-            || self.checkpointed_at.elapsed() >= self.worker.checkpoint_interval;
-        if due {
-            self.checkpoint();
-        }
-    }
-
-    fn checkpoint(&mut self) {
-        self.checkpointed_at = Instant::now();
-        let mut sealed = Vec::new();
-        let mut units = Vec::new();
-        let mut progress = Vec::new();
-        self.durable.clear();
-        for partition in &mut self.partitions {
-            let durable = partition.units.iter().map(Unit::next_offset).min();
-            self.durable
-                .extend(durable.map(|offset| (partition.id.clone(), offset)));
-            for unit in partition.units.iter_mut().filter(|u| u.dirty) {
-                let watched = &self.worker.watched[unit.monitor];
-                progress.push(progress_of(
-                    unit,
-                    &watched.monitor,
-                    (partition.assigned, partition.arrived),
-                ));
-                units.push((unit.key.clone(), unit.state()));
-                let taken = std::mem::take(&mut unit.sealed);
-                sealed.extend(taken.into_iter().map(|s| (unit.key.clone(), s)));
-                unit.dirty = false;
-            }
-        }
-        if units.is_empty() && self.flushes.is_empty() {
-            return;
-        }
-        let sealed = Arc::new(sealed);
-        self.in_flight = Some(Arc::clone(&sealed));
-        let snapshots: Vec<(oneshot::Sender<_>, _)> = std::mem::take(&mut self.flushes)
-            .into_iter()
-            .map(|request| {
-                let units = self.snapshot(&request.monitor);
-                (request.reply, units)
-            })
-            .collect();
-        let checkpoint = Checkpoint {
-            worker: self.worker.id,
-            sealed,
-            units,
-            progress,
-            snapshots,
-        };
-        if self.worker.checkpoints.send(checkpoint).is_err() {
-            self.stopping = true;
-        }
-    }
-
-    fn checkpointed(&mut self) {
-        self.in_flight = None;
-        for (partition, offset) in self.durable.drain(..) {
-            self.worker
-                .positions
-                .update(&partition, |p| p.durable = offset);
-        }
-    }
-
     /// Makes everything durable and lets the consumer go, on a thread of its own because that can
     /// hang with a dead broker (rust-rdkafka #509).
-    pub(super) fn finish(mut self) {
-        if !self.make_durable(LAST_CHECKPOINT) {
+    pub(super) fn finish(mut self) -> bool {
+        let durable = self.make_durable(LAST_CHECKPOINT);
+        if !durable {
             tracing::error!(
                 "stopped before the last checkpoint was durable; the next start reads those records again"
             );
         }
         let source = self.worker.source;
         std::thread::spawn(move || drop(source));
-    }
-
-    /// Waits until everything counted is durable; false when that takes longer than `limit`.
-    fn make_durable(&mut self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        self.await_checkpoint(deadline);
-        if self.in_flight.is_none() {
-            self.checkpoint();
-            self.await_checkpoint(deadline);
-        }
-        self.in_flight.is_none()
-    }
-
-    fn await_checkpoint(&mut self, deadline: Instant) {
-        while self.in_flight.is_some() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.worker.commands.recv_timeout(left) {
-                Ok(WorkerCommand::Checkpointed) => self.checkpointed(),
-                Ok(command) => {
-                    let stop = matches!(command, WorkerCommand::Stop);
-                    self.postponed.push_back(command);
-                    if stop {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
-    }
-}
-
-fn progress_of(
-    unit: &mut Unit,
-    monitor: &Monitor,
-    (assigned, arrived): (Instant, Instant),
-) -> Progress {
-    let open = unit.panes().open();
-    Progress {
-        first_open: open.keys().next().copied(),
-        last_open: open.keys().next_back().copied(),
-        sealed: unit.sealed.clone(),
-        sealed_before: unit.panes().sealed_before(&monitor.definition.panes),
-        greatest_ms: unit.panes().greatest_ms(),
-        newest_record_ms: unit.splice().and_then(|s| s.timestamp_ms),
-        gaps: unit.gaps().clone(),
-        stamps: std::mem::take(&mut unit.stamps),
-        arrived,
-        assigned,
-        key: unit.key.clone(),
-    }
-}
-
-/// The progress a stored unit stands at, before anything new is read.
-pub(crate) fn restored_progress(
-    key: &UnitKey,
-    state: &crate::state::UnitState,
-    monitor: &Monitor,
-    assigned: Instant,
-) -> Progress {
-    let panes = &monitor.definition.panes;
-    let open: &BTreeMap<PaneId, _> = &state.open;
-    let sealed_before = state.greatest_ms.map(|t| panes.sealed_before(t));
-    let newest_record_ms = state.splice.and_then(|s| s.timestamp_ms);
-    let stamp = |before| SealStamp {
-        before,
-        record_ms: newest_record_ms,
-        seen: assigned,
-    };
-    Progress {
-        key: key.clone(),
-        sealed: Vec::new(),
-        sealed_before,
-        greatest_ms: state.greatest_ms,
-        first_open: open.keys().next().copied(),
-        last_open: open.keys().next_back().copied(),
-        newest_record_ms,
-        gaps: state.gaps.clone(),
-        stamps: sealed_before.map(stamp).into_iter().collect(),
-        arrived: assigned,
-        assigned,
+        durable
     }
 }
 

@@ -9,6 +9,8 @@ use reqwest::{Client, RequestBuilder, StatusCode, Url, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use crate::text::without_credentials;
+
 /// A little more than psiren itself gives a request.
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -16,7 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(12);
 #[derive(Debug, Args)]
 pub(super) struct Target {
     /// Where psiren listens, a path prefix included
-    #[arg(long, env = "PSIREN_URL", default_value = "http://127.0.0.1:10774")]
+    #[arg(
+        long,
+        env = "PSIREN_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:10774"
+    )]
     url: String,
 }
 
@@ -73,18 +80,23 @@ impl Target {
         })
     }
 
+    /// The URL for people; a proxy in front of psiren may want a password in it.
+    fn shown(&self) -> String {
+        without_credentials(&self.url)
+    }
+
     fn at(&self, path: &str) -> Result<Url> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let url: Url = url.parse().with_context(|| {
             format!(
                 "--url is {:?}; give one like http://127.0.0.1:10774",
-                self.url
+                self.shown()
             )
         })?;
         if !["http", "https"].contains(&url.scheme()) {
             bail!(
                 "--url is {:?}; it must begin with http:// or https://",
-                self.url
+                self.shown()
             );
         }
         Ok(url)
@@ -99,12 +111,13 @@ impl Target {
         runtime.block_on(async {
             let response = request.send().await.map_err(reqwest::Error::without_url);
             let response = response.with_context(|| {
-                format!("psiren at {} does not answer; is it running?", self.url)
+                format!("psiren at {} does not answer; is it running?", self.shown())
             })?;
             let status = response.status();
             let text = response.text().await.map_err(reqwest::Error::without_url)?;
-            let body = serde_json::from_str(&text)
-                .with_context(|| format!("what answers at {} ({status}) is no psiren", self.url))?;
+            let body = serde_json::from_str(&text).with_context(|| {
+                format!("what answers at {} ({status}) is no psiren", self.shown())
+            })?;
             Ok(Answer { status, body })
         })
     }

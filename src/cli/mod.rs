@@ -7,6 +7,7 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod health;
+mod memory;
 mod overrides;
 pub mod produce;
 pub mod reference;
@@ -73,6 +74,7 @@ pub enum Command {
 /// Runs the command and says how it went.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
+    memory::close();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
@@ -100,7 +102,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<FileError>()
             || matches!(
                 cause.downcast_ref::<StateError>(),
-                Some(StateError::OtherCounts { .. } | StateError::Newer { .. })
+                Some(
+                    StateError::OtherCounts { .. }
+                        | StateError::Newer { .. }
+                        | StateError::Damaged { .. }
+                )
             )
     };
     if error.chain().any(is_config) {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,10 @@ use super::overrides::OverrideArgs;
 use crate::app::{self, App, Options};
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
+
+/// The promise is ten seconds; what has not ended by then, restoring a large state for instance, is
+/// left behind.
+const END: Duration = Duration::from_millis(9500);
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -46,5 +51,23 @@ async fn watch(config: Config, args: RunArgs) -> Result<()> {
             reread.map_err(|error| format!("{error:#}"))
         })),
     };
-    App::build(config, options).await?.run(shutdown).await
+    let token = shutdown.clone();
+    let running = tokio::spawn(async move {
+        let app = App::build(config, options).await?;
+        match token.is_cancelled() {
+            true => Ok(()),
+            false => app.run(token).await,
+        }
+    });
+    tokio::select! {
+        ended = running => ended?,
+        () = overdue(&shutdown) => bail!(
+            "not everything ended in time; the next start goes on from the last checkpoint"
+        ),
+    }
+}
+
+async fn overdue(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(END).await;
 }

@@ -4,11 +4,15 @@
 //! as a value, so that tests need none.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::error::{ConfigError, Problem};
+
+/// A file of a secret may be a device or a pipe that never ends.
+const MOST_SECRET_BYTES: u64 = 64 * 1024;
 
 /// Environment variables. A variable that is empty counts as not set.
 #[derive(Clone, Default)]
@@ -92,8 +96,16 @@ impl std::fmt::Debug for Environment {
 
 /// A secret from a file; line ends after it do not belong to it.
 pub(super) fn read_secret(path: &Path) -> Result<SecretString, String> {
-    let text = std::fs::read_to_string(path)
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_SECRET_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if text.len() as u64 > MOST_SECRET_BYTES {
+        return Err(format!(
+            "{} is longer than {MOST_SECRET_BYTES} bytes, expected a secret in it",
+            path.display()
+        ));
+    }
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(format!(
             "{} is empty, expected a secret in it",
@@ -173,5 +185,12 @@ mod tests {
         assert_eq!(read_secret(&path).unwrap().expose_secret(), " s e");
         std::fs::write(&path, "\n").unwrap();
         assert!(read_secret(&path).unwrap_err().contains("is empty"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_file_without_end_is_refused() {
+        let error = read_secret(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.contains("longer than 65536 bytes"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{serde_text, suggest};
+use crate::text::without_credentials;
 
 /// Byte range in the file.
 pub(super) type Span = Range<usize>;
@@ -177,7 +178,13 @@ fn mask(line: &str) -> (String, Option<usize>) {
             let column = kept.chars().count();
             (format!("{kept}{MASK}"), Some(column))
         }
-        None => (line.to_owned(), None),
+        None => {
+            let shown = without_credentials(line);
+            let same = line.chars().zip(shown.chars()).take_while(|(a, b)| a == b);
+            let mask_at = same.count();
+            let masked = (shown != line).then_some(mask_at);
+            (shown, masked)
+        }
     }
 }
 
@@ -258,6 +265,8 @@ mod tests {
     #[case("\"sasl.password\" = 'hunter2'")]
     #[case("sasl = { username = 'u', password = 'hunter2' }")]
     #[case("slack_webhook_url = \"https://hunter2\"")]
+    #[case("public_url = \"https://user:hunter2@h\"")]
+    #[case("bootstrap_servers = \"a:1,user:hunter2@h:9092\"")]
     fn no_line_shows_a_secret(#[case] line: &str) {
         assert!(!mask(line).0.contains("hunter2"), "{}", mask(line).0);
     }

@@ -19,6 +19,7 @@ use toml::Spanned;
 use super::error::Faults;
 use super::raw::{Entries, RawConfig, RawCsv, RawHttp, RawState, Typed};
 use super::{Config, CsvConfig, HttpConfig, Overrides, StateConfig, defaults};
+use crate::text::without_credentials;
 
 const TOKEN_BYTES: usize = 16;
 
@@ -129,8 +130,20 @@ impl Resolver<'_> {
         {
             self.faults.add(
                 typed.span(),
-                format!("found {url:?}, expected the address of the page"),
+                format!(
+                    "found {:?}, expected the address of the page",
+                    without_credentials(url)
+                ),
                 "write it like \"https://psiren.example.com/prefix\", without query or fragment",
+            );
+        }
+        if let (Some(url), Some(typed)) = (&public_url, &raw.public_url)
+            && url.contains('@')
+        {
+            self.faults.add(
+                typed.span(),
+                "the address of the page holds a user or a password",
+                "leave it out; it would be shown on the page and in messages",
             );
         }
         HttpConfig {

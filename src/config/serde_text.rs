@@ -30,6 +30,12 @@ pub(super) fn explain(message: &str) -> (String, String) {
             "put it in quotes".to_owned(),
         );
     }
+    if message.starts_with("recursion limit") {
+        return (
+            "tables or lists are nested too deep to be read".to_owned(),
+            "config.example.toml shows how deep each key lies".to_owned(),
+        );
+    }
     let message = message.strip_prefix("invalid type: ").unwrap_or(message);
     (message.replace('\n', ", "), String::new())
 }
@@ -101,5 +107,14 @@ mod tests {
         let (message, help) = explain("unknown field `zzz`, expected `topic` or `csv`");
         assert_eq!(message, "unknown key `zzz`");
         assert_eq!(help, "known keys here: topic, csv");
+    }
+
+    #[test]
+    fn what_is_too_deep_is_told_in_words() {
+        let deep = format!("[{}]", ["a"; 200].join("."));
+        let error = toml::from_str::<toml::Table>(&deep).unwrap_err();
+        let (message, help) = explain(error.message());
+        assert!(message.contains("nested too deep"), "{message}");
+        assert!(!help.is_empty());
     }
 }

@@ -9,6 +9,7 @@ use toml::Value;
 
 use super::Config;
 use super::entries::{self, Entry};
+use crate::text::without_credentials;
 
 /// Stands for a secret; what it hides is not told, not even its length.
 const MASK: &str = "********";
@@ -44,7 +45,7 @@ fn value(entry: &Entry) -> String {
     if entry.secret {
         format!("\"{MASK}\"")
     } else {
-        entry.value.to_string()
+        without_credentials(&entry.value.to_string())
     }
 }
 

@@ -98,6 +98,12 @@ impl WindowRing {
         self.sealed.keys().next_back().copied()
     }
 
+    /// How many sealed panes are held.
+    #[must_use]
+    pub fn panes(&self) -> usize {
+        self.sealed.len()
+    }
+
     /// Panes before this one belong to no window that is still to close.
     #[must_use]
     pub fn needed_from(&self) -> Option<PaneId> {

@@ -9,6 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The most characters of a message.
+const LONGEST: usize = 2_000;
+
 /// What went wrong.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -25,10 +28,13 @@ pub(super) struct ErrorBody {
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
+        let mut message = message.into();
+        // Names in it may come from the request, as long as it likes them.
+        if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(end);
+            message.push('…');
         }
+        Self { status, message }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -59,24 +59,26 @@ impl Guard {
     }
 
     fn addressed(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-        let host = text(headers, header::HOST)
-            .or_else(|| uri.authority().map(Authority::as_str))
-            .ok_or_else(|| ApiError::bad_request("the request has no Host header; send one"))?;
+        let host = host(headers, uri)?;
         if !self.is_ours(host) {
             return Err(ApiError::forbidden(format!(
                 "this psiren is not called {host:?}; add the name to http.allowed_hosts"
             )));
         }
-        match text(headers, header::ORIGIN) {
-            Some(origin) if !self.is_own_page(origin, host) => Err(ApiError::forbidden(format!(
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let is_own =
+            |origin: &HeaderValue| origin.to_str().is_ok_and(|o| self.is_own_page(o, host));
+        match origins.find(|origin| !is_own(origin)) {
+            Some(origin) => Err(ApiError::forbidden(format!(
                 "pages of {origin:?} may not ask; set http.public_url to where people reach psiren"
             ))),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        host_of(host).is_some_and(|host| {
+        let named = host_of(host).filter(|_| !host.contains('@'));
+        named.is_some_and(|host| {
             self.hosts.contains(&host)
                 || host.ends_with(".localhost")
                 || (self.any_address && host.parse::<IpAddr>().is_ok())
@@ -122,6 +124,22 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// The one host that a request is for. Where its first line names one, as for a proxy, that one
+/// counts (RFC 9112, section 3.2.2).
+fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a str, ApiError> {
+    let mut sent = headers.get_all(header::HOST).iter();
+    let host = sent.next().and_then(|host| host.to_str().ok());
+    if sent.next().is_some() {
+        return Err(ApiError::bad_request(
+            "the request has several Host headers; send one",
+        ));
+    }
+    let asked = uri.authority().map(Authority::as_str);
+    asked
+        .or(host)
+        .ok_or_else(|| ApiError::bad_request("the request has no Host header; send one"))
 }
 
 /// Refuses what is addressed to somebody else or comes from another site's page.

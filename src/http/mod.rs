@@ -26,7 +26,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -104,16 +104,16 @@ pub fn router(app: AppState) -> Router {
             site.clone(),
             guard::addressed,
         ))
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(LONGEST_REQUEST, in_time))
         .layer(middleware::map_response(headers::protect))
         .with_state(site);
     prefix::under(&prefix, routes)
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
+async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::slow(LONGEST_REQUEST).into_response(),
+        Err(_) => ApiError::slow(limit).into_response(),
     }
 }
 
@@ -123,4 +123,25 @@ async fn unknown_path(request: Request) -> ApiError {
 
 async fn wrong_method(method: Method, request: Request) -> ApiError {
     ApiError::wrong_method(&method, request.uri().path())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, Bytes};
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let limit = Duration::from_millis(20);
+        let router = Router::new()
+            .route("/", post(async |_: Bytes| "read"))
+            .layer(middleware::from_fn_with_state(limit, in_time));
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::post("/").body(Body::from_stream(never)).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    }
 }

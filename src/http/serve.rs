@@ -2,23 +2,32 @@
 //! bound on connections.
 //!
 //! Accepting never waits: when every seat is taken, the connection that has waited longest without
-//! complete headers gives up its own, and when all are at work the newcomer is turned away.
+//! complete headers gives up its own, and when all are at work the newcomer is turned away. So it
+//! is when the process has no file descriptor left.
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
+
+/// Connections that are open at once, where file descriptors suffice.
+const SEATS: usize = 512;
+/// How long accepting pauses when it fails, so that whoever was sent away is gone.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How often it is said that connections cannot be accepted.
+const SAID: Duration = Duration::from_secs(60);
 
 /// What one client may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +42,18 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: SEATS.min(half_of_the_descriptors()),
             headers: Duration::from_secs(5),
             drain: Duration::from_secs(2),
         }
     }
+}
+
+/// State, CSV and brokers need file descriptors, too.
+fn half_of_the_descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let half = limit.current.map(|most| usize::try_from(most / 2));
+    half.and_then(Result::ok).unwrap_or(SEATS).max(1)
 }
 
 /// Serves `router` until `shutdown`, then lets running requests finish.
@@ -54,10 +70,13 @@ pub async fn serve_within(
 ) {
     let seats = Arc::new(Seats::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut said: Option<Instant> = None;
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
+                // Answers are small and whole; nothing is gained by holding them back.
+                let _ = stream.set_nodelay(true);
                 if let Some(seat) = seats.take() {
                     let router = router.clone();
                     connections.spawn(connection(stream, router, seat, limits, shutdown.clone()));
@@ -65,8 +84,12 @@ pub async fn serve_within(
             }
             Err(error) => {
                 // Without file descriptors accept fails at once, again and again.
-                tracing::warn!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                seats.make_room();
+                if said.is_none_or(|at| at.elapsed() > SAID) {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    said = Some(Instant::now());
+                }
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -76,15 +99,25 @@ pub async fn serve_within(
     let _ = tokio::time::timeout(limits.drain, drained).await;
 }
 
+/// Serves one client that came another way than through a listener, until it or `shutdown` ends it.
+pub async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let limits = Limits::default();
+    if let Some(seat) = Arc::new(Seats::new(1)).take() {
+        connection(stream, router, seat, limits, shutdown).await;
+    }
+}
+
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,
     seat: Seat,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    // Answers are small and whole; nothing is gained by holding them back.
-    let _ = stream.set_nodelay(true);
     let leave = seat.leave.clone();
     let service = TowerToHyperService::new(AtWork {
         inner: router,
@@ -108,11 +141,14 @@ async fn connection(
     }
 }
 
-/// Who is connected, in order of arrival.
+/// How to send each connection away, and whether it waits; in order of arrival.
+type Taken = BTreeMap<u64, (CancellationToken, Arc<AtomicBool>)>;
+
+/// Who is connected.
 struct Seats {
     most: usize,
     next: AtomicU64,
-    taken: Mutex<BTreeMap<u64, (CancellationToken, Arc<AtomicBool>)>>,
+    taken: Mutex<Taken>,
 }
 
 /// One connection's place; given back when dropped.
@@ -136,14 +172,8 @@ impl Seats {
     /// `None` when every seat is taken by a request at work.
     fn take(self: &Arc<Self>) -> Option<Seat> {
         let mut taken = self.lock();
-        if taken.len() >= self.most {
-            let idle = |(_, (_, waiting)): &(&u64, &(CancellationToken, Arc<AtomicBool>))| {
-                waiting.load(Ordering::Relaxed)
-            };
-            let oldest = *taken.iter().find(idle)?.0;
-            if let Some((leave, _)) = taken.remove(&oldest) {
-                leave.cancel();
-            }
+        if taken.len() >= self.most && !send_the_oldest_away(&mut taken) {
+            return None;
         }
         let seat = Seat {
             number: self.next.fetch_add(1, Ordering::Relaxed),
@@ -156,8 +186,27 @@ impl Seats {
         Some(seat)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (CancellationToken, Arc<AtomicBool>)>> {
+    fn make_room(&self) {
+        send_the_oldest_away(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// False when every connection is at work.
+fn send_the_oldest_away(taken: &mut Taken) -> bool {
+    let waits =
+        |(_, waiting): &(CancellationToken, Arc<AtomicBool>)| waiting.load(Ordering::Relaxed);
+    let oldest = taken.iter().find(|(_, seat)| waits(seat));
+    let oldest = oldest.map(|(number, _)| *number);
+    match oldest.and_then(|number| taken.remove(&number)) {
+        Some((leave, _)) => {
+            leave.cancel();
+            true
+        }
+        None => false,
     }
 }
 

@@ -160,6 +160,12 @@ impl Metrics {
         });
     }
 
+    /// How many partitions wait, for slower ones or for the store.
+    pub fn paused(&self, partitions: usize) {
+        let gauge = self.families.partitions.with_label_values(&["paused"]);
+        gauge.set(partitions as f64);
+    }
+
     /// A partition is not read any more, for a `reason` such as `log_changed`; `None`: it is read.
     pub fn partition_stopped(&self, topic: &str, partition: i32, reason: Option<&str>) {
         let mut stopped = self.stopped();

@@ -154,6 +154,9 @@ impl<'a> Chooser<'a> {
             include,
             exclude,
         } = self;
+        if name.is_empty() {
+            return Err("it has no name; give it one to have it watched".to_owned());
+        }
         if options.exclude.contains(name) {
             return Err("excluded by name".to_owned());
         }

@@ -5,13 +5,10 @@
 //! is refused with the column named: nested columns, binary, times. A damaged file is an error,
 //! never a panic.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -27,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ReferenceError;
 use crate::text::hex;
+use crate::unwind;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -271,28 +269,11 @@ impl ParquetFile {
     }
 }
 
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a read of untrusted bytes. The decoder panics on some damaged pages; here that is one more
-/// way for a file to be damaged, told by the error alone.
+/// Runs a read of untrusted bytes.
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let report = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !GUARDED.get() {
-                report(info);
-            }
-        }));
-    });
-    GUARDED.set(true);
-    let result = catch_unwind(AssertUnwindSafe(read));
-    GUARDED.set(false);
-    match result {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(_) => Err("its bytes make no sense to the Parquet decoder".to_owned()),
+    match unwind::quietly(read) {
+        Some(result) => result.map_err(|e| e.to_string()),
+        None => Err("its bytes make no sense to the Parquet decoder".to_owned()),
     }
 }
 

@@ -4,26 +4,34 @@
 //! because start offsets come from psiren's state; only committed records are read; and the fetch
 //! back-off is short, because its default of a second makes catching up several times slower.
 
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, ClientContext};
 use secrecy::ExposeSecret;
 
 use crate::config::{KafkaConfig, Property};
 
-/// Keeps librdkafka's global errors out of the log: it repeats each at every attempt, and whoever
-/// uses the client says it once.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        heard(&error, reason);
+/// What a context does with a line of librdkafka's log: the facilities `FAIL` (a connection) and
+/// `COMMITFAIL` are told by whoever asked.
+pub(crate) fn logged(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    use RDKafkaLogLevel as Level;
+    match level {
+        _ if matches!(facility, "FAIL" | "COMMITFAIL") => {
+            tracing::debug!(target: "librdkafka", "{facility}: {line}");
+        }
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
+            tracing::error!(target: "librdkafka", "librdkafka: {facility}: {line}");
+        }
+        Level::Warning => tracing::warn!(target: "librdkafka", "librdkafka: {facility}: {line}"),
+        Level::Notice | Level::Info => {
+            tracing::info!(target: "librdkafka", "librdkafka: {facility}: {line}");
+        }
+        Level::Debug => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
     }
 }
 
-impl ConsumerContext for Quiet {}
-
-/// What a context does with a global error.
+/// What a context does with librdkafka's global errors: it repeats each at every attempt, and
+/// whoever uses the client says it once.
 pub(crate) fn heard(error: &KafkaError, reason: &str) {
     tracing::debug!("librdkafka: {error}: {reason}");
 }
@@ -68,4 +76,12 @@ pub fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "false");
     config
+}
+
+/// The file of authorities that the brokers' certificates are held against, where one is set.
+pub(super) fn ca_file(kafka: &KafkaConfig) -> Option<&str> {
+    match kafka.properties.get("ssl.ca.location")? {
+        Property::Plain(file) => Some(file),
+        Property::Secret(_) => None,
+    }
 }

@@ -6,28 +6,34 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::client::{consumer_config, heard};
+use super::client::{ca_file, consumer_config, heard, logged};
 use super::kafka::record;
 use super::topic_id::topic_ids;
+use super::trouble::{Mentions, Trouble};
 use super::{Record, TopicPartition};
 use crate::config::KafkaConfig;
 
 const ANSWER: Duration = Duration::from_secs(5);
+/// Waited for at a time, where a right that is missing is only mentioned.
+const STEP: Duration = Duration::from_secs(1);
 
 /// A client of its own; every call blocks for at most a few seconds.
 pub struct Control {
     consumer: BaseConsumer<Replies>,
+    ca_file: Option<String>,
 }
 
-/// What became of the commits that were sent off.
+/// What became of the commits that were sent off, and what librdkafka mentioned.
 #[derive(Default)]
 struct Replies {
     last: Mutex<Option<KafkaResult<()>>>,
+    mentions: Mentions,
 }
 
 impl Replies {
@@ -38,7 +44,13 @@ impl Replies {
 }
 
 impl ClientContext for Replies {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.mentions.logged(facility, line);
+        logged(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
+        self.mentions.heard(&error, reason);
         heard(&error, reason);
     }
 }
@@ -71,15 +83,30 @@ impl Control {
             .set("enable.partition.eof", "true")
             .create_with_context(Replies::default())
             .context("cannot create the Kafka client")?;
-        Ok(Self { consumer })
+        let ca_file = ca_file(kafka).map(str::to_owned);
+        Ok(Self { consumer, ca_file })
+    }
+
+    /// Why the brokers did not answer.
+    fn trouble(&self, error: &KafkaError) -> Trouble {
+        // Nothing is assigned: polling takes in what librdkafka has to say.
+        for _ in 0..100 {
+            if self.consumer.poll(Duration::from_millis(1)).is_none() {
+                break;
+            }
+        }
+        let verdict = self.consumer.context().mentions.verdict(error);
+        verdict.looked_into(self.ca_file.as_deref())
     }
 
     /// The partitions of a topic; `None` when there is no such topic (yet).
     ///
     /// # Errors
-    /// When no broker answers or the topic may not be described.
+    /// A [`Trouble`] when no broker answers or the topic may not be described.
     pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>> {
-        let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let answer = self.consumer.fetch_metadata(Some(topic), ANSWER);
+        let metadata = answer.map_err(|error| self.trouble(&error))?;
+        self.consumer.context().mentions.forget();
         partitions_of(&metadata, topic)
     }
 
@@ -169,13 +196,13 @@ impl Control {
     /// What is committed under our group for these partitions.
     ///
     /// # Errors
-    /// When the group's coordinator does not answer.
+    /// [`Trouble::GroupForbidden`], or when the group's coordinator does not answer.
     pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<Committed>> {
         let mut list = TopicPartitionList::new();
         for p in partitions {
             list.add_partition(&p.topic, p.partition);
         }
-        let found = self.consumer.committed_offsets(list, ANSWER)?;
+        let found = self.committed_offsets(&list)?;
         Ok(found
             .elements()
             .iter()
@@ -188,6 +215,25 @@ impl Control {
             })
             .filter(|c| !c.metadata.is_empty())
             .collect())
+    }
+
+    /// librdkafka asks for the group's coordinator again and again, also where that is forbidden.
+    fn committed_offsets(&self, list: &TopicPartitionList) -> Result<TopicPartitionList> {
+        let began = Instant::now();
+        loop {
+            let error = match self.consumer.committed_offsets(list.clone(), STEP) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let trouble = self.trouble(&error);
+            let mentions = &self.consumer.context().mentions;
+            if let Some(forbidden) = mentions.group_forbidden() {
+                return Err(forbidden.into());
+            }
+            if began.elapsed() + STEP > ANSWER {
+                return Err(trouble.into());
+            }
+        }
     }
 
     /// Commits offsets for lag tools, with words that name this process, and waits up to `patience`
@@ -237,6 +283,9 @@ pub(super) fn partitions_of(metadata: &Metadata, topic: &str) -> Result<Option<V
             | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
             | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
         ) => return Ok(None),
+        Some(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
+            return Err(Trouble::Forbidden(format!("topic {topic:?} may not be read")).into());
+        }
         Some(error) => bail!(
             "topic {topic:?} cannot be read: {}",
             rdkafka::error::RDKafkaErrorCode::from(error)

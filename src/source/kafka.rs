@@ -1,22 +1,78 @@
 //! A consumer of explicitly assigned Kafka partitions.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use serde::Deserialize;
 
-use super::client::{Quiet, consumer_config};
+use super::client::{consumer_config, heard, logged};
 use super::{Record, Source, SourceError, TopicPartition};
 use crate::config::KafkaConfig;
 
 /// A batch ends after this, so that timers and commands are served while a backlog is read.
 const BATCH: Duration = Duration::from_millis(50);
 
+/// How often librdkafka says what it has fetched, in milliseconds: well within a minute, after
+/// which a loop that takes none of it is stuck.
+const STATISTICS_MS: &str = "10000";
+
 /// Reads by [`BaseConsumer::poll`]: one message at a time, borrowed from librdkafka.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Listener>,
+}
+
+/// Hears what librdkafka says of itself while it is polled.
+#[derive(Default)]
+struct Listener {
+    /// It had fetched messages that were not polled.
+    queued: AtomicBool,
+}
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        logged(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        heard(&error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        // Without statistics there is nothing to hold against the loop.
+        let queued = serde_json::from_slice(statistics).is_ok_and(|s: Statistics| s.queued());
+        self.queued.store(queued, Ordering::Relaxed);
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+/// The part of librdkafka's statistics that is looked at; see its STATISTICS.md.
+#[derive(Deserialize)]
+struct Statistics {
+    topics: HashMap<String, TopicStatistics>,
+}
+
+#[derive(Deserialize)]
+struct TopicStatistics {
+    partitions: HashMap<String, PartitionStatistics>,
+}
+
+#[derive(Deserialize)]
+struct PartitionStatistics {
+    fetchq_cnt: i64,
+}
+
+impl Statistics {
+    fn queued(&self) -> bool {
+        let mut partitions = self.topics.values().flat_map(|t| t.partitions.values());
+        partitions.any(|p| p.fetchq_cnt > 0)
+    }
 }
 
 impl KafkaSource {
@@ -24,7 +80,8 @@ impl KafkaSource {
     /// When librdkafka refuses the configuration.
     pub fn new(kafka: &KafkaConfig) -> Result<Self, SourceError> {
         let consumer = consumer_config(kafka)
-            .create_with_context(Quiet)
+            .set("statistics.interval.ms", STATISTICS_MS)
+            .create_with_context(Listener::default())
             .map_err(|e| SourceError::Refused(format!("cannot create the Kafka consumer: {e}")))?;
         Ok(Self { consumer })
     }
@@ -43,9 +100,9 @@ impl Source for KafkaSource {
     }
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.topic, partition.partition);
-        self.consumer.incremental_unassign(&list).map_err(classify)
+        self.consumer
+            .incremental_unassign(&list_of(partition))
+            .map_err(classify)
     }
 
     fn drain(
@@ -61,6 +118,10 @@ impl Source for KafkaSource {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => each(&record(&message)),
+                Some(Err(error)) if is_told_elsewhere(&error) => {
+                    tracing::debug!("{error}");
+                    break;
+                }
                 Some(Err(error)) => return Err(classify(error)),
             }
             handed += 1;
@@ -71,6 +132,25 @@ impl Source for KafkaSource {
             }
         }
         Ok(handed)
+    }
+
+    /// librdkafka drops what it has fetched ahead and remembers the record after the last one that
+    /// was polled, or where the assignment began; a message polled after this call is of another
+    /// partition.
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let list = list_of(partition);
+        self.consumer.pause(&list).map_err(classify)?;
+        each_done(&list)
+    }
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        let list = list_of(partition);
+        self.consumer.resume(&list).map_err(classify)?;
+        each_done(&list)
+    }
+
+    fn has_queued(&self) -> bool {
+        self.consumer.context().queued.load(Ordering::Relaxed)
     }
 
     fn position(&self, partition: &TopicPartition) -> Option<i64> {
@@ -85,6 +165,20 @@ impl Source for KafkaSource {
     }
 }
 
+fn list_of(partition: &TopicPartition) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&partition.topic, partition.partition);
+    list
+}
+
+/// Some calls succeed as a whole and say beside each partition what became of it.
+fn each_done(list: &TopicPartitionList) -> Result<(), SourceError> {
+    for element in list.elements() {
+        element.error().map_err(classify)?;
+    }
+    Ok(())
+}
+
 /// The message as a record, without a copy.
 pub(crate) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
     Record {
@@ -97,6 +191,24 @@ pub(crate) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
     }
 }
 
+/// Troubles with connections are told once, by whoever asks the brokers; and reading goes on
+/// without a right to the group, which whoever commits tells.
+fn is_told_elsewhere(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::Resolve
+                | Code::SSL
+                | Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::GroupAuthorizationFailed
+        )
+    )
+}
+
 fn classify(error: KafkaError) -> SourceError {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
@@ -104,12 +216,11 @@ fn classify(error: KafkaError) -> SourceError {
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
             SourceError::OutOfRange
         }
+        Some(code @ Code::TopicAuthorizationFailed) => SourceError::Refused(format!(
+            "a topic may not be read: {code}; give the user of this configuration the right to read (READ) it"
+        )),
         Some(
-            code @ (Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::Authentication
+            code @ (Code::ClusterAuthorizationFailed
             | Code::UnknownTopicOrPartition
             | Code::UnknownTopic),
         ) => SourceError::Refused(format!("Kafka refuses to read: {code}")),

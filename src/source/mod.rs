@@ -4,6 +4,7 @@
 //! ([`Source::drain`]). The process assigns every partition to itself today; a consumer group would
 //! send the same events.
 
+mod certificate;
 pub mod client;
 pub mod control;
 pub mod file;
@@ -11,6 +12,7 @@ pub mod kafka;
 pub mod probe;
 pub mod producer;
 mod topic_id;
+pub mod trouble;
 
 use std::time::Duration;
 
@@ -75,6 +77,16 @@ pub trait Source: Send {
         most: usize,
         each: &mut dyn FnMut(&Record<'_>),
     ) -> Result<usize, SourceError>;
+
+    /// Hands over nothing more of `partition` until [`resume`](Self::resume), which goes on with
+    /// the record after the last one that was handed over. What the client has fetched ahead is
+    /// fetched again then.
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
+
+    /// Whether the client had records to hand over when it last looked, some seconds ago.
+    fn has_queued(&self) -> bool;
 
     /// Offset of the next record of each assigned partition, past transaction markers; `None`
     /// before the first one was handed over.

@@ -1,11 +1,8 @@
 //! A look at a cluster from outside: can it be reached, which partitions has a topic, what stands
 //! at some offsets. Joins no group, commits nothing, and each question ends within ten seconds.
-//!
-//! librdkafka tries for ever and only mentions why it fails, so what it mentions is kept and the
-//! most telling of it becomes the error.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -15,48 +12,20 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::Record;
-use super::client::consumer_config;
+use super::client::{ca_file, consumer_config};
 use super::control::{LogSpan, partitions_of};
 use super::kafka::record;
+use super::trouble::{Mentions, Trouble};
 use crate::config::KafkaConfig;
 
 /// The most one question takes.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Waited for at a time, so that a telling error ends the question early.
 const STEP: Duration = Duration::from_secs(1);
-/// Mentions that are kept; the first ones tell the most.
-const MENTIONS: usize = 1_000;
 /// The most that closing takes.
 const LEAVING: Duration = Duration::from_secs(3);
 /// When every broker refuses the connection for this long, none is being started.
 const DOWN: Duration = Duration::from_secs(3);
-
-/// Why a question has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeError {
-    #[error("authentication failed: {0}; look at mechanism, username and password in [kafka.sasl]")]
-    Authentication(String),
-    #[error(
-        "TLS failed: {0}; look at [kafka.tls]: ca_file must hold the authority that signed the brokers' certificates"
-    )]
-    Tls(String),
-    #[error(
-        "not allowed: {0}; give the user of this configuration the right to describe and read the topic"
-    )]
-    Forbidden(String),
-    #[error(
-        "a broker's name is not known: {0}; look at bootstrap_servers and at the brokers' advertised.listeners"
-    )]
-    UnknownHost(String),
-    #[error(
-        "no broker can be reached: {0}; look at bootstrap_servers, the port, and whether the brokers run with TLS or SASL"
-    )]
-    Unreachable(String),
-    #[error("no answer within 10 s: {0}")]
-    Silent(String),
-    #[error("{0}")]
-    Other(String),
-}
 
 /// Records to read of one partition.
 #[derive(Debug, Clone, Copy)]
@@ -66,85 +35,94 @@ pub struct Piece {
     pub most: usize,
 }
 
-/// What librdkafka mentioned.
+/// Keeps what librdkafka mentions, and logs none of it.
 #[derive(Default)]
-struct Mentions(Mutex<Vec<(Code, String)>>);
+struct Listener(Mentions);
 
-impl ClientContext for Mentions {
-    /// A broker that hangs up is only logged, with a guess at the reason.
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "FAIL" {
-            let words = message
-                .split_once("]: ")
-                .map_or(message, |(_, words)| words);
-            self.add(Code::BrokerTransportFailure, words);
-        }
+impl ClientContext for Listener {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.0.logged(facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(code) = error.rdkafka_error_code() {
-            self.add(code, reason);
-        }
+        self.0.heard(&error, reason);
     }
 }
 
-impl Mentions {
-    fn add(&self, code: Code, words: &str) {
-        let mut mentions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if mentions.len() < MENTIONS {
-            mentions.push((code, words.to_owned()));
-        }
-    }
-}
-
-impl ConsumerContext for Mentions {}
+impl ConsumerContext for Listener {}
 
 /// A client of its own.
 pub struct Probe {
-    consumer: BaseConsumer<Mentions>,
+    consumer: BaseConsumer<Listener>,
+    ca_file: Option<String>,
 }
 
 impl Probe {
     /// # Errors
-    /// [`ProbeError::Other`] when librdkafka refuses the configuration, such as a certificate file
+    /// [`Trouble::Other`] when librdkafka refuses the configuration, such as a certificate file
     /// that is none.
-    pub fn new(kafka: &KafkaConfig) -> Result<Self, ProbeError> {
+    pub fn new(kafka: &KafkaConfig) -> Result<Self, Trouble> {
         let consumer = consumer_config(kafka)
             .set("enable.partition.eof", "true")
             .set_log_level(RDKafkaLogLevel::Info)
-            .create_with_context(Mentions::default())
+            .create_with_context(Listener::default())
             .map_err(|error| {
-                ProbeError::Other(format!("librdkafka refuses the configuration: {error}"))
+                Trouble::Other(format!("librdkafka refuses the configuration: {error}"))
             })?;
-        Ok(Self { consumer })
+        let ca_file = ca_file(kafka).map(str::to_owned);
+        Ok(Self { consumer, ca_file })
     }
 
     /// The partitions of a topic; `None` when there is no such topic (yet).
     ///
     /// # Errors
     /// When no broker answers, or the topic may not be described.
-    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, ProbeError> {
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, Trouble> {
         let began = Instant::now();
         loop {
             let error = match self.consumer.fetch_metadata(Some(topic), STEP) {
                 Ok(metadata) => {
-                    return partitions_of(&metadata, topic)
-                        .map_err(|error| ProbeError::Forbidden(format!("{error:#}")));
+                    return partitions_of(&metadata, topic).map_err(|error| {
+                        let words = format!("{error:#}");
+                        error.downcast().unwrap_or(Trouble::Other(words))
+                    });
                 }
                 Err(error) => error,
             };
             self.listen();
-            let verdict = self.verdict(&error);
-            let final_word = matches!(
-                verdict,
-                ProbeError::Authentication(_) | ProbeError::Tls(_) | ProbeError::Forbidden(_)
-            );
-            let patience = if self.all_down() { DOWN } else { ANSWER };
-            if final_word || began.elapsed() + STEP > patience {
-                return Err(verdict);
+            let verdict = self.mentions().verdict(&error);
+            let patience = match self.mentions().all_down() {
+                true => DOWN,
+                false => ANSWER,
+            };
+            if verdict.is_final() || began.elapsed() + STEP > patience {
+                return Err(verdict.looked_into(self.ca_file.as_deref()));
             }
             // A refused connection answers at once; without a pause this would be a busy loop.
             std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whether this user may look at the group's offsets.
+    ///
+    /// # Errors
+    /// [`Trouble::GroupForbidden`], or why the group's coordinator does not answer.
+    pub fn group(&self, topic: &str, partition: i32) -> Result<(), Trouble> {
+        let began = Instant::now();
+        loop {
+            let mut asked = TopicPartitionList::new();
+            asked.add_partition(topic, partition);
+            let error = match self.consumer.committed_offsets(asked, STEP) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            self.listen();
+            if let Some(forbidden) = self.mentions().group_forbidden() {
+                return Err(forbidden);
+            }
+            if began.elapsed() + STEP > ANSWER {
+                return Err(self.verdict(&error));
+            }
         }
     }
 
@@ -152,10 +130,10 @@ impl Probe {
     ///
     /// # Errors
     /// When its leader does not answer before `until`.
-    pub fn span(&self, topic: &str, partition: i32, until: Instant) -> Result<LogSpan, ProbeError> {
+    pub fn span(&self, topic: &str, partition: i32, until: Instant) -> Result<LogSpan, Trouble> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(ProbeError::Silent(format!("{topic}/{partition}")));
+            return Err(Trouble::Silent(format!("{topic}/{partition}")));
         }
         match self.consumer.fetch_watermarks(topic, partition, left) {
             Ok((start, end)) => Ok(LogSpan { start, end }),
@@ -176,7 +154,7 @@ impl Probe {
         topic: &str,
         pieces: &[Piece],
         each: &mut dyn FnMut(&Record<'_>),
-    ) -> Result<bool, ProbeError> {
+    ) -> Result<bool, Trouble> {
         let mut list = TopicPartitionList::new();
         for piece in pieces {
             list.add_partition_offset(topic, piece.partition, Offset::Offset(piece.offset))
@@ -212,7 +190,7 @@ impl Probe {
         topic: &str,
         wanted: &mut BTreeMap<i32, usize>,
         each: &mut dyn FnMut(&Record<'_>),
-    ) -> Result<(), ProbeError> {
+    ) -> Result<(), Trouble> {
         let until = Instant::now() + ANSWER;
         while !wanted.is_empty() && Instant::now() < until {
             match self.consumer.poll(Duration::from_millis(200)) {
@@ -231,12 +209,13 @@ impl Probe {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     wanted.remove(&partition);
                 }
-                Some(Err(error)) => {
-                    let verdict = self.verdict(&error);
-                    if matches!(verdict, ProbeError::Forbidden(_)) {
-                        return Err(verdict);
-                    }
+                Some(Err(error))
+                    if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) =>
+                {
+                    return Err(self.verdict(&error));
                 }
+                // What concerns the group or a connection keeps nobody from reading on.
+                Some(Err(_)) => {}
             }
         }
         Ok(())
@@ -251,112 +230,12 @@ impl Probe {
         }
     }
 
-    fn all_down(&self) -> bool {
-        let mentions = self.consumer.context().0.lock();
-        let mentions = mentions.unwrap_or_else(PoisonError::into_inner);
-        mentions
-            .iter()
-            .any(|(code, _)| *code == Code::AllBrokersDown)
+    fn mentions(&self) -> &Mentions {
+        &self.consumer.context().0
     }
 
-    /// The most telling of `error` and everything that was mentioned.
-    fn verdict(&self, error: &KafkaError) -> ProbeError {
-        let code = error.rdkafka_error_code();
-        let own = code.map(|code| (code, code.to_string()));
-        // That no broker is connected yet says nothing about why.
-        let own = own.filter(|(code, _)| *code != Code::BrokerTransportFailure);
-        let mentions = self.consumer.context().0.lock();
-        let mentions = mentions.unwrap_or_else(PoisonError::into_inner);
-        mentions
-            .iter()
-            .cloned()
-            .chain(own)
-            .map(|(code, reason)| classify(code, reason))
-            .min_by_key(rank)
-            .unwrap_or_else(|| match code {
-                Some(Code::BrokerTransportFailure) => ProbeError::Silent(
-                    "nobody speaks Kafka there; look for a firewall, another port, a broker that hangs"
-                        .to_owned(),
-                ),
-                _ => ProbeError::Other(error.to_string()),
-            })
-    }
-}
-
-fn classify(code: Code, reason: String) -> ProbeError {
-    match code {
-        Code::Authentication
-        | Code::SaslAuthenticationFailed
-        | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState => ProbeError::Authentication(reason),
-        Code::SSL => ProbeError::Tls(reason),
-        Code::TopicAuthorizationFailed
-        | Code::GroupAuthorizationFailed
-        | Code::ClusterAuthorizationFailed => ProbeError::Forbidden(reason),
-        Code::Resolve => ProbeError::UnknownHost(reason),
-        Code::BrokerTransportFailure => ProbeError::Unreachable(reason),
-        Code::AllBrokersDown => ProbeError::Unreachable("all brokers are down".to_owned()),
-        Code::OperationTimedOut | Code::RequestTimedOut | Code::TimedOutQueue => {
-            ProbeError::Silent(reason)
-        }
-        _ => ProbeError::Other(reason),
-    }
-}
-
-/// The lower, the more it explains.
-fn rank(error: &ProbeError) -> u8 {
-    match error {
-        ProbeError::Authentication(_) => 0,
-        ProbeError::Tls(_) => 1,
-        ProbeError::Forbidden(_) => 2,
-        ProbeError::UnknownHost(_) => 3,
-        // `connecting to a PLAINTEXT broker listener?` says most; with the broker's address, as in
-        // `host:9092/bootstrap: …`, it says why.
-        ProbeError::Unreachable(words) if words.contains("listener?") => 4,
-        ProbeError::Unreachable(words) => 5 + u8::from(!words.contains('/')),
-        ProbeError::Other(_) => 7,
-        ProbeError::Silent(_) => 8,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(mentions: &[(Code, &str)], error: Code) -> ProbeError {
-        let config = KafkaConfig {
-            bootstrap_servers: "127.0.0.1:1".to_owned(),
-            group_id: "g".to_owned(),
-            instance_id: "i".to_owned(),
-            threads: 1,
-            properties: BTreeMap::new(),
-        };
-        let probe = Probe::new(&config).unwrap();
-        for (code, words) in mentions {
-            probe.consumer.context().add(*code, words);
-        }
-        probe.verdict(&KafkaError::MetadataFetch(error))
-    }
-
-    #[test]
-    fn the_most_telling_mention_is_the_error() {
-        let refused = (
-            Code::BrokerTransportFailure,
-            "h:1/bootstrap: Connection refused",
-        );
-        let down = (Code::AllBrokersDown, "1/1 brokers are down");
-        let denied = (Code::Authentication, "h:2/bootstrap: wrong password");
-        let late = Code::OperationTimedOut;
-        let told = |mentions: &[(Code, &str)]| told(mentions, late).to_string();
-        assert!(told(&[down, refused]).contains("Connection refused"));
-        assert!(told(&[down, refused, denied]).starts_with("authentication failed: h:2"));
-        assert!(told(&[down]).contains("all brokers are down"));
-        assert!(told(&[]).starts_with("no answer within 10 s"));
-    }
-
-    #[test]
-    fn not_being_connected_is_no_reason() {
-        let silent = told(&[], Code::BrokerTransportFailure).to_string();
-        assert!(silent.contains("nobody speaks Kafka there"), "{silent}");
+    fn verdict(&self, error: &KafkaError) -> Trouble {
+        let verdict = self.mentions().verdict(error);
+        verdict.looked_into(self.ca_file.as_deref())
     }
 }

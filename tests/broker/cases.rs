@@ -2,15 +2,18 @@
 
 mod bad_records;
 mod beginnings;
+mod degraded;
 mod flights;
 mod harness;
 mod live;
+mod log_changes;
 mod messages;
 mod partitions;
 mod restart;
+mod security;
 mod validate;
 
-use crate::Case;
+use crate::{Case, torture};
 
 pub(crate) fn all() -> Vec<Case> {
     [
@@ -21,8 +24,12 @@ pub(crate) fn all() -> Vec<Case> {
         bad_records::cases(),
         live::cases(),
         beginnings::cases(),
+        log_changes::cases(),
         messages::cases(),
         validate::cases(),
+        security::cases(),
+        degraded::cases(),
+        torture::cases(),
     ]
     .into_iter()
     .flatten()

@@ -112,7 +112,8 @@ fn value(field: &Field) -> Value {
     }
 }
 
-fn path(name: &str) -> PathBuf {
+/// A file of the fixture.
+pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures/flights")
         .join(name)

@@ -4,10 +4,13 @@
 //! where there are none yet; a container by `docker`. One process is broker and controller (KRaft), on free ports of
 //! loopback, with its log in a temporary folder.
 
+mod certificates;
+pub(crate) mod cluster;
 mod docker;
 mod jars;
 mod java;
 mod properties;
+pub(crate) mod secured;
 
 use std::time::Duration;
 

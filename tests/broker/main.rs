@@ -6,13 +6,17 @@
 //! so they run side by side; a test that harms a broker starts [another](kafka::Kafka::another).
 
 mod cases;
+mod disk;
 mod flights;
 mod http;
 mod kafka;
 mod process;
 mod psiren;
 mod row;
+#[path = "../support/torture.rs"]
+mod size;
 mod topic;
+mod torture;
 mod wait;
 mod webhook;
 
@@ -24,6 +28,8 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::kafka::Kafka;
+use crate::kafka::cluster::Cluster;
+use crate::kafka::secured::Secured;
 
 fn main() -> ExitCode {
     let stage = Arc::new(Stage::default());
@@ -40,24 +46,50 @@ fn main() -> ExitCode {
 pub(crate) struct Case {
     name: &'static str,
     run: Run,
+    /// Why this machine cannot run it.
+    lacking: Option<String>,
 }
 
 enum Run {
     Shared(fn(&Kafka)),
     Own(fn(&mut Kafka)),
+    Secured(fn(&Secured)),
+    Cluster(fn(&mut Cluster)),
 }
 
 impl Case {
     /// A test on the broker that all share; it must leave it as it was.
     pub(crate) fn shared(name: &'static str, run: fn(&Kafka)) -> Self {
-        let run = Run::Shared(run);
-        Self { name, run }
+        Self::new(name, Run::Shared(run))
     }
 
     /// A test on a broker of its own, which it may stop, kill and freeze.
     pub(crate) fn own(name: &'static str, run: fn(&mut Kafka)) -> Self {
-        let run = Run::Own(run);
-        Self { name, run }
+        Self::new(name, Run::Own(run))
+    }
+
+    /// A test on two brokers of its own, of which it may harm the second.
+    pub(crate) fn cluster(name: &'static str, run: fn(&mut Cluster)) -> Self {
+        Self::new(name, Run::Cluster(run))
+    }
+
+    /// A test on the broker with TLS, SASL and an authorizer that those of its kind share.
+    pub(crate) fn secured(name: &'static str, run: fn(&Secured)) -> Self {
+        Self::new(name, Run::Secured(run))
+    }
+
+    fn new(name: &'static str, run: Run) -> Self {
+        Self {
+            name,
+            run,
+            lacking: None,
+        }
+    }
+
+    /// Ignored with this reason, where there is one.
+    pub(crate) fn unless(mut self, lacking: Option<String>) -> Self {
+        self.lacking = lacking;
+        self
     }
 }
 
@@ -65,13 +97,17 @@ impl Case {
 #[derive(Default)]
 struct Stage {
     kafka: OnceLock<Result<Kafka, String>>,
+    secured: OnceLock<Option<Secured>>,
     ran: AtomicUsize,
 }
 
 impl Stage {
     fn trial(self: &Arc<Self>, case: Case) -> Trial {
         let stage = Arc::clone(self);
-        Trial::ignorable_test(case.name, move || stage.play(&case.run))
+        Trial::ignorable_test(case.name, move || match case.lacking {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => stage.play(&case.run),
+        })
     }
 
     fn play(&self, run: &Run) -> Result<Completion, Failed> {
@@ -95,6 +131,24 @@ impl Stage {
                 };
                 self.ran.fetch_add(1, Ordering::Relaxed);
                 run(&mut own);
+            }
+            Run::Cluster(run) => {
+                let Some(mut cluster) = kafka.cluster() else {
+                    return Ok(Completion::ignored_with(
+                        "needs two brokers, which are started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(&mut cluster);
+            }
+            Run::Secured(run) => {
+                let Some(secured) = self.secured.get_or_init(|| kafka.secured()) else {
+                    return Ok(Completion::ignored_with(
+                        "needs a broker with TLS and SASL, which is started from Kafka's jars; install Java and unset PSIREN_TEST_KAFKA",
+                    ));
+                };
+                self.ran.fetch_add(1, Ordering::Relaxed);
+                run(secured);
             }
         }
         Ok(Completion::Completed)

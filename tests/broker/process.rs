@@ -26,6 +26,10 @@ impl Process {
         })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends the signal of this name, such as `TERM` or `STOP`.
     pub(crate) fn signal(&self, name: &str) {
         // The shell's own `kill`, because a slim image has no other.

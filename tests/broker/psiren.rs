@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use psiren::state::local::{LocalOptions, LocalStore};
+use psiren::state::{StateStore as _, UnitState};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,7 +29,11 @@ pub(crate) struct Home {
 impl Home {
     /// A home whose psiren watches `kafka` as `group`, with these `[monitor.…]` tables.
     pub(crate) fn new(kafka: &Kafka, group: &str, monitors: &str) -> Self {
-        let address = kafka.address();
+        Self::at(kafka.address(), group, monitors)
+    }
+
+    /// As [`new`](Self::new), with any `bootstrap_servers`.
+    pub(crate) fn at(address: &str, group: &str, monitors: &str) -> Self {
         Self::with_config(&format!(
             r#"
 [kafka]
@@ -59,6 +65,22 @@ checkpoint_interval = "200ms"
 
     /// Starts psiren here; at most one process at a time.
     pub(crate) fn start(&self) -> Psiren {
+        self.start_with(&[])
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Psiren {
+        let mut psiren = self.launch_with(variables);
+        psiren.await_address();
+        psiren
+    }
+
+    /// As [`start`](Self::start), without waiting until it listens: it cannot be asked anything yet.
+    pub(crate) fn launch(&self) -> Psiren {
+        self.launch_with(&[])
+    }
+
+    fn launch_with(&self, variables: &[(&str, &str)]) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let file = File::options()
@@ -72,19 +94,18 @@ checkpoint_interval = "200ms"
             .current_dir(&self.folder)
             .env_remove("SLACK_WEBHOOK_URL")
             .env("NO_COLOR", "1")
+            .envs(variables.iter().copied())
             .stdout(Stdio::from(file.try_clone().expect("a log file")))
             .stderr(Stdio::from(file));
         let process = Process::spawn(&mut command).expect("psiren starts");
-        let mut psiren = Psiren {
+        Psiren {
             process,
             log: Log {
                 path: log,
                 from: usize::try_from(said_before).expect("a short log"),
             },
             address: String::new(),
-        };
-        psiren.await_address();
-        psiren
+        }
     }
 
     /// The rows of the CSV, without a line still being written.
@@ -92,6 +113,14 @@ checkpoint_interval = "200ms"
         let text = fs::read_to_string(self.path("psi.csv")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         Row::parse_all(whole)
+    }
+
+    /// What is stored of a monitor; psiren has to be stopped.
+    pub(crate) fn units(&self, monitor: &str) -> Vec<UnitState> {
+        let store = LocalStore::open(&self.path("state"), LocalOptions::default());
+        let units = store.and_then(|store| store.units(monitor));
+        let units = units.expect("the state is read");
+        units.into_iter().map(|(_, unit)| unit).collect()
     }
 
     /// A file of this home.
@@ -167,6 +196,11 @@ impl Psiren {
         assert!(in_time.success(), "{in_time}");
     }
 
+    /// Asks psiren to end, without waiting for it.
+    pub(crate) fn ask_to_stop(&self) {
+        self.process.signal("TERM");
+    }
+
     pub(crate) fn kill9(mut self) {
         self.process.kill();
     }
@@ -179,6 +213,25 @@ impl Psiren {
         self.process.signal("CONT");
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// The most memory this process ever had resident, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.and_then(|n| n.trim().parse().ok()).expect("a number");
+        kib / 1024
+    }
+
+    /// Where `/metrics` and the others are, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn exit_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         self.process.exit_within(limit)
     }
@@ -186,6 +239,12 @@ impl Psiren {
     /// What this process has written to standard output and error.
     pub(crate) fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// The same, for when the process has ended.
+    pub(crate) fn log_later(&self) -> impl Fn() -> String + use<> {
+        let log = self.log.clone();
+        move || log.text()
     }
 
     #[track_caller]
@@ -220,6 +279,7 @@ impl Drop for Psiren {
 }
 
 /// One process's part of a log file that several append to.
+#[derive(Clone)]
 struct Log {
     path: PathBuf,
     from: usize,

@@ -11,6 +11,7 @@ pub(crate) struct Row {
     pub(crate) psi: Option<f64>,
     pub(crate) events: u64,
     pub(crate) missing: u64,
+    pub(crate) coverage: f64,
     pub(crate) closed_by: String,
     pub(crate) evaluated_at: String,
     /// The row as it stands in the file.
@@ -59,6 +60,7 @@ impl Row {
             },
             events: number("events"),
             missing: number("missing"),
+            coverage: cell("coverage").parse().expect("a share"),
             closed_by: cell("closed_by").to_owned(),
             evaluated_at: cell("evaluated_at").to_owned(),
             line: line.to_owned(),

@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -103,8 +103,34 @@ impl Topic {
 
     /// Creates the topic with this topic configuration on top of the tests' own: nothing expires, large records pass.
     pub(crate) fn come_to_be(&self, partitions: i32, configuration: &[(&str, &str)]) {
+        self.create_with(partitions, TopicReplication::Fixed(1), configuration);
+    }
+
+    /// Creates the topic with these brokers for each partition; the first of them leads it where it can.
+    pub(crate) fn come_to_be_on(&self, brokers: &[&[i32]]) {
+        let partitions = i32::try_from(brokers.len()).expect("few partitions");
+        self.create_with(partitions, TopicReplication::Variable(brokers), &[]);
+    }
+
+    /// The broker that leads each partition.
+    pub(crate) fn leaders(&self) -> Vec<i32> {
+        let consumer = self.consumer("psiren-tests-reader");
+        let metadata = consumer.fetch_metadata(Some(&self.name), LIMIT);
+        let metadata = metadata.expect("metadata");
+        let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
+        let mut led: Vec<_> = partitions.map(|p| (p.id(), p.leader())).collect();
+        led.sort_unstable();
+        led.into_iter().map(|(_, leader)| leader).collect()
+    }
+
+    fn create_with(
+        &self,
+        partitions: i32,
+        replication: TopicReplication<'_>,
+        configuration: &[(&str, &str)],
+    ) {
         let own = [("retention.ms", "-1"), ("max.message.bytes", LARGEST)];
-        let new = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
+        let new = NewTopic::new(&self.name, partitions, replication);
         let new = own
             .iter()
             .chain(configuration)
@@ -150,6 +176,64 @@ impl Topic {
             .map(|outcome| outcome.unwrap_or_else(|(error, _)| panic!("not produced: {error}")))
             .map(|delivery| (delivery.partition, delivery.offset))
             .collect()
+    }
+
+    /// Produces in one transaction, and ends it by a commit or an abort.
+    pub(crate) fn transact(&self, records: &[Record], commit: bool) {
+        let producer: BaseProducer = self
+            .client()
+            .set("transactional.id", unique("transaction"))
+            .create()
+            .expect("a producer");
+        producer.init_transactions(LIMIT).expect("a producer's id");
+        producer.begin_transaction().expect("a transaction");
+        for record in records {
+            let sent = BaseRecord {
+                topic: &self.name,
+                partition: record.partition,
+                payload: record.payload.as_deref(),
+                key: record.key.as_deref(),
+                timestamp: record.timestamp_ms,
+                headers: None,
+                delivery_opaque: (),
+            };
+            let sent: Result<(), _> = producer.send::<str, [u8]>(sent);
+            sent.unwrap_or_else(|(error, _)| panic!("{error} before sending"));
+        }
+        producer.flush(LIMIT).expect("produced");
+        match commit {
+            true => producer.commit_transaction(LIMIT).expect("committed"),
+            false => producer.abort_transaction(LIMIT).expect("aborted"),
+        }
+    }
+
+    /// Deletes the records of every partition before `offset`, as retention does.
+    pub(crate) fn delete_before(&self, offset: i64) {
+        let partitions = self.partitions(&self.consumer("psiren-tests-reader"));
+        let mut before = TopicPartitionList::new();
+        for partition in 0..partitions {
+            before
+                .add_partition_offset(&self.name, partition, Offset::Offset(offset))
+                .expect("an offset");
+        }
+        let deleted = block_on(self.admin().delete_records(&before, &admin_options()));
+        for partition in deleted.expect("records are deleted").elements() {
+            partition.error().expect("records are deleted");
+        }
+    }
+
+    /// Whether compaction has taken the first record of partition 0.
+    pub(crate) fn starts_with_a_gap(&self) -> bool {
+        let consumer = self.consumer("psiren-tests-reader");
+        let mut first = TopicPartitionList::new();
+        first
+            .add_partition_offset(&self.name, 0, Offset::Offset(0))
+            .expect("an offset");
+        consumer.assign(&first).expect("assigned");
+        let found = wait::some("a first record", LIMIT, || {
+            consumer.poll(Duration::from_millis(100))
+        });
+        found.expect("a record").offset() > 0
     }
 
     /// Every record of the log now, in order of partition and offset.

@@ -1,10 +1,10 @@
 //! A webhook on loopback that answers as it is told and remembers what it was sent.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,6 +16,10 @@ pub(crate) enum Answer {
     Later(u32),
     /// Closes the connection without a word.
     HangUp,
+    /// Takes this and every later connection and never answers.
+    Silence,
+    /// 200, after a while: the message is delivered before its sender knows.
+    After(Duration),
 }
 
 /// Answers in this order, then 200 for ever. It ends with the test process.
@@ -25,15 +29,27 @@ pub(crate) struct Webhook {
 }
 
 impl Webhook {
-    pub(crate) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn start<A>(answers: A) -> Self
+    where
+        A: IntoIterator<Item = Answer, IntoIter: Send + 'static>,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let delivered = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&delivered);
-        let mut answers: VecDeque<Answer> = answers.into_iter().collect();
+        let mut answers = answers.into_iter();
         thread::spawn(move || {
+            let mut silenced = Vec::new();
             for connection in listener.incoming().flatten() {
-                let answer = answers.pop_front().unwrap_or(Answer::Status(200));
+                if !silenced.is_empty() {
+                    silenced.push(connection);
+                    continue;
+                }
+                let answer = answers.next().unwrap_or(Answer::Status(200));
+                if matches!(answer, Answer::Silence) {
+                    silenced.push(connection);
+                    continue;
+                }
                 // A client that goes away in the middle is its own affair.
                 let _ = serve(connection, &answer, &taken);
             }
@@ -41,9 +57,13 @@ impl Webhook {
         Self { url, delivered }
     }
 
-    /// The messages that were answered with 200, in order.
+    /// The messages that were answered with 200, or would have been, in order.
     pub(crate) fn delivered(&self) -> Vec<Value> {
         self.delivered.lock().expect("no panic before").clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.delivered.lock().expect("no panic before").len()
     }
 }
 
@@ -56,7 +76,9 @@ fn serve(
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
         let line = line.trim().to_ascii_lowercase();
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
@@ -70,11 +92,15 @@ fn serve(
     let (status, extra) = match answer {
         Answer::Status(status) => (*status, String::new()),
         Answer::Later(seconds) => (429, format!("Retry-After: {seconds}\r\n")),
-        Answer::HangUp => return Ok(()),
+        Answer::HangUp | Answer::Silence => return Ok(()),
+        Answer::After(_) => (200, String::new()),
     };
     if status == 200 {
         let message = serde_json::from_slice(&body).expect("a message is JSON");
         delivered.lock().expect("no panic before").push(message);
+    }
+    if let Answer::After(pause) = answer {
+        thread::sleep(*pause);
     }
     let mut connection = reader.into_inner();
     write!(

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Below every edge.
-const BELOW: &[&str] = &["config", "drift", "text"];
+const BELOW: &[&str] = &["config", "drift", "text", "unwind"];
 
 /// What each module may import, itself aside. The command line may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("drift", &[]),
     ("text", &[]),
+    ("unwind", &[]),
     ("health", &[]),
     ("telemetry", &[]),
     ("config", &["drift", "text"]),

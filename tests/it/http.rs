@@ -1,5 +1,8 @@
 //! The HTTP interface, route by route.
 
+mod flood;
+mod hostile;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,17 @@
 //! Everything that needs no broker.
 
 mod architecture;
+mod canary;
 mod check;
 mod client;
 mod config;
+mod confined;
 mod help;
 mod http;
 mod metrics;
 mod readme;
 mod reference;
 mod rules;
+mod state;
 mod support;
 mod validate;

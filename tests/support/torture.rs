@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 ///
 /// # Panics
 /// When `PSIREN_TORTURE` is something else: a misspelt one would pass for a thorough run.
-pub fn sized<T>(small: T, ci: T, long: T) -> T {
+pub(crate) fn sized<T>(small: T, ci: T, long: T) -> T {
     match std::env::var("PSIREN_TORTURE").as_deref() {
         Err(_) | Ok("") => small,
         Ok("ci") => ci,
@@ -22,7 +22,7 @@ pub fn sized<T>(small: T, ci: T, long: T) -> T {
 ///
 /// # Panics
 /// When `PSIREN_SEED` is no number.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     match std::env::var("PSIREN_SEED") {
         Ok(seed) if !seed.is_empty() => seed
             .parse()
@@ -32,6 +32,6 @@ pub fn seed() -> u64 {
 }
 
 /// Whether one seed was asked for, so that only that one is run.
-pub fn replays() -> bool {
+pub(crate) fn replays() -> bool {
     std::env::var("PSIREN_SEED").is_ok_and(|seed| !seed.is_empty())
 }

@@ -61,6 +61,7 @@ fn assigned(partition: i32, at: Instant) -> Progress {
         last_open: None,
         newest_record_ms: None,
         gaps: Gaps::default(),
+        _on_the_way: None,
         stamps: Vec::new(),
         arrived: at,
         assigned: at,

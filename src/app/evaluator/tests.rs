@@ -151,7 +151,7 @@ fn evaluator(config: &MonitorConfig, log: &Arc<MoodyLog>) -> Evaluator {
         log_head: Arc::new(watch::Sender::new(0)),
         view: watch::Sender::new(Arc::default()),
         metrics: metrics.monitor(definition, TOPIC),
-        closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+        frontier: Arc::default(),
         health: Health::default(),
     };
     let state = log.evaluator(&definition.monitor).unwrap();
@@ -188,7 +188,7 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
     let before = PaneId(FIRST + k + 1);
     let record_ms = Some(now_ms() - age_ms);
     let at = Instant::now();
-    EvaluatorMessage::Progress(Progress {
+    EvaluatorMessage::Progress(Box::new(Progress {
         key: UnitKey {
             monitor: "m".into(),
             topic: TOPIC.into(),
@@ -204,6 +204,7 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
         last_open: None,
         newest_record_ms: record_ms,
         gaps: Gaps::default(),
+        _on_the_way: None,
         stamps: vec![SealStamp {
             before,
             record_ms,
@@ -211,7 +212,7 @@ fn seals(k: i64, shape: Shape, age_ms: i64) -> EvaluatorMessage {
         }],
         arrived: at,
         assigned: at,
-    })
+    }))
 }
 
 impl Evaluator {
@@ -401,8 +402,7 @@ async fn a_restart_goes_on_behind_the_last_window_and_repeats_none() {
     let mut before = evaluator(&config("m"), &log);
     before.tell(0..3, Shape::Even, 0);
     let mut after = evaluator(&config("m"), &log);
-    let closed_through = after.wiring.closed_through.load(Ordering::Relaxed);
-    assert_eq!(closed_through, FIRST + 3);
+    assert_eq!(after.wiring.frontier.closed_through(), PaneId(FIRST + 3));
     // The store still holds what the next window needs.
     after.tell(2..5, Shape::Even, 0);
     let ends: Vec<_> = log.finals().into_iter().map(|(end, _)| end).collect();

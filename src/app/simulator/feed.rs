@@ -1,6 +1,6 @@
 //! The logs as a consumer: batches of any size, records that come twice, a log whose beginning goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub(super) struct Feed {
     pub idle: Arc<AtomicBool>,
     pub batch: usize,
     positions: BTreeMap<i32, i64>,
+    paused: BTreeSet<i32>,
     turn: usize,
 }
 
@@ -46,6 +47,7 @@ impl Feed {
             idle: Arc::default(),
             batch,
             positions: BTreeMap::new(),
+            paused: BTreeSet::new(),
             turn: 0,
         }
     }
@@ -88,6 +90,9 @@ impl Source for Feed {
             let Some((partition, position)) = self.positions.iter_mut().nth(turn) else {
                 break;
             };
+            if self.paused.contains(partition) {
+                continue;
+            }
             if *position < self.starts.of(*partition) {
                 return Err(SourceError::OutOfRange);
             }
@@ -101,6 +106,20 @@ impl Source for Feed {
         }
         self.idle.store(handed == 0, Ordering::Relaxed);
         Ok(handed)
+    }
+
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        self.paused.insert(partition.partition);
+        Ok(())
+    }
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        self.paused.remove(&partition.partition);
+        Ok(())
+    }
+
+    fn has_queued(&self) -> bool {
+        false
     }
 
     fn position(&self, partition: &TopicPartition) -> Option<i64> {

@@ -1,7 +1,6 @@
 //! The evaluators of one process, told by hand.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use anyhow::Result;
 use tokio::sync::{mpsc, watch};
@@ -41,7 +40,7 @@ impl Judge {
                 log_head: Arc::new(watch::Sender::new(0)),
                 view: watch::Sender::new(Arc::default()),
                 metrics: watched.metrics,
-                closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+                frontier: Arc::default(),
                 health: health.clone(),
             };
             let mut evaluator = restore(&watched.monitor, &**store, wiring)?;
@@ -55,7 +54,7 @@ impl Judge {
         let named = monitors()
             .iter()
             .position(|m| name(m) == progress.key.monitor);
-        self.evaluators[named.unwrap()].take(EvaluatorMessage::Progress(progress));
+        self.evaluators[named.unwrap()].take(EvaluatorMessage::Progress(Box::new(progress)));
     }
 
     pub(super) fn close(&mut self) {

@@ -209,6 +209,7 @@ impl Member {
             metrics: metrics(),
             checkpoint_interval,
             heartbeat: health.heartbeat("loop", Duration::from_secs(60)),
+            health: health.clone(),
             log_payloads: false,
             out_of_range: Box::new(move |_| fallen_out.store(true, Ordering::Relaxed)),
         };
@@ -258,7 +259,7 @@ fn heard(wire: &mut UnboundedReceiver<EvaluatorMessage>) -> Vec<Progress> {
     let mut heard = Vec::new();
     while let Ok(message) = wire.try_recv() {
         if let EvaluatorMessage::Progress(progress) = message {
-            heard.push(progress);
+            heard.push(*progress);
         }
     }
     heard

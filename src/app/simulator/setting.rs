@@ -1,7 +1,6 @@
 //! What every schedule shares: two monitors, their metrics, and the names of their units.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use crate::app::fixtures::{TOPIC, WIDTH, config, keep_only, monitor};
@@ -34,7 +33,7 @@ pub(super) fn watched() -> Vec<Watched> {
     let build = |monitor: &Arc<Monitor>| Watched {
         metrics: metrics().monitor(&monitor.definition, TOPIC),
         monitor: Arc::clone(monitor),
-        closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+        frontier: Arc::default(),
     };
     WATCHED
         .get_or_init(|| monitors().iter().map(build).collect())

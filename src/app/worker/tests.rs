@@ -1,10 +1,12 @@
 //! The loop turned by hand over a scripted log. What becomes of it when it is stopped, killed or cut
 //! off at any point is in the simulator.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -13,6 +15,7 @@ use crate::app::fixtures::{
     Logs, Replay, START, Scripted, TOPIC, WIDTH, config, keep_only, monitor,
 };
 use crate::app::messages::EvaluatorMessage;
+use crate::drift::PaneCounts;
 use crate::health::Health;
 use crate::state::local::LocalStore;
 use crate::state::{StateStore, UnitState};
@@ -48,11 +51,15 @@ fn watched() -> Vec<Watched> {
     let build = |monitor: &Arc<Monitor>| Watched {
         metrics: metrics().monitor(&monitor.definition, TOPIC),
         monitor: Arc::clone(monitor),
-        closed_through: Arc::new(AtomicI64::new(i64::MIN)),
+        frontier: Arc::default(),
     };
-    WATCHED
+    let mut watched = WATCHED
         .get_or_init(|| monitors().iter().map(build).collect())
-        .clone()
+        .clone();
+    for w in &mut watched {
+        w.frontier = Arc::default();
+    }
+    watched
 }
 
 fn key(monitor: &Monitor, partition: i32) -> UnitKey {
@@ -121,6 +128,7 @@ impl Life {
             metrics: metrics(),
             checkpoint_interval: interval,
             heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
+            health: Health::default(),
             log_payloads: false,
             out_of_range: Box::new(|_| {}),
         };
@@ -206,6 +214,13 @@ impl Life {
             }
         }
     }
+
+    /// The first monitor's next window, and whether more is held for it than may be.
+    fn crowd(&self, next_end: Option<i64>) {
+        let end = next_end.map(|panes| PaneId(START / WIDTH + panes));
+        let held = if end.is_some() { usize::MAX / 2 } else { 0 };
+        self.this.worker.watched[0].frontier.hold(end, held);
+    }
 }
 
 /// From one event to the next, in milliseconds.
@@ -215,6 +230,84 @@ const STEP: i64 = 100;
 fn one_log() -> Logs {
     let event = |i| Scripted::event(i, START + i * STEP, 1.0, "keep");
     Arc::new([(0, (0..50).map(event).collect())].into())
+}
+
+#[test]
+fn a_partition_too_far_ahead_is_paused_and_goes_on_where_it_was() {
+    let log = (0..200).map(|i| Scripted::event(i, START + i * 100, 1.0, "keep"));
+    let logs: Logs = Arc::new([(0, log.collect())].into());
+    let store = Arc::new(LocalStore::in_memory().unwrap());
+    let mut life = Life::begin(&store, &logs, 60, Duration::from_secs(3600));
+    life.crowd(Some(0));
+    life.this.turn();
+    assert!(life.this.worker.source.paused.contains(&0));
+    let position = |life: &Life| life.this.position(&life.this.partitions[0]);
+    assert_eq!(position(&life), 60);
+    for _ in 0..3 {
+        life.this.turn();
+    }
+    assert_eq!(position(&life), 60, "nothing is read of it");
+    life.this.positioned_at = Instant::now() - Duration::from_secs(1);
+    life.this.publish_positions();
+    assert_eq!(life.this.worker.positions.paused(), 1);
+
+    life.crowd(Some(5));
+    life.this.turn();
+    assert!(!life.this.worker.source.paused.contains(&0));
+    life.crowd(None);
+    for _ in 0..3 {
+        life.this.turn();
+    }
+    assert_eq!(position(&life), 200);
+    life.this
+        .worker
+        .positions
+        .update(&life.this.partitions[0].id, |p| p.paused = true);
+    let partition = life.this.partitions[0].id.clone();
+    life.this.end(&partition);
+    assert_eq!(
+        life.this.worker.positions.paused(),
+        0,
+        "what is gone waits no more"
+    );
+}
+
+/// Each record seals a pane; nothing comes back from the store.
+#[test]
+fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
+    let width = WIDTH * 2;
+    let log = (0..16_000).map(|i| Scripted::event(i, START + i * width, 1.0, "keep"));
+    let logs: Logs = Arc::new([(0, log.collect())].into());
+    let store = Arc::new(LocalStore::in_memory().unwrap());
+    let mut life = Life::begin(&store, &logs, 4096, Duration::from_secs(3600));
+    let position = |life: &Life| life.this.position(&life.this.partitions[0]);
+    for _ in 0..5 {
+        life.this.turn();
+    }
+    assert!(life.this.is_held_up());
+    let stopped_at = position(&life);
+    assert!(stopped_at < 16_000, "{stopped_at}");
+    life.this.turn();
+    assert_eq!(position(&life), stopped_at);
+    life.this.positioned_at = Instant::now() - Duration::from_secs(1);
+    life.this.turn();
+    assert_eq!(life.this.worker.positions.paused(), 1);
+
+    life.this.checkpointed_at = Instant::now() - Duration::from_secs(60);
+    life.this.turn();
+    let health = life.this.worker.health.clone();
+    let reasons = health.held();
+    let words = reasons
+        .get("checkpoint of loop 0")
+        .expect("a slow checkpoint is told");
+    assert!(words.contains("no more records are read"), "{words}");
+    while position(&life) < 16_000 {
+        if life.this.in_flight.is_some() {
+            life.commands.send(WorkerCommand::Checkpointed).unwrap();
+        }
+        life.this.turn();
+    }
+    assert!(health.held().is_empty());
 }
 
 /// A life that has read 20 records, and asks to release partition 0.

@@ -13,7 +13,8 @@ use crate::app::now_ms;
 use crate::config::Config;
 use crate::monitor::Monitor;
 use crate::source::control::LogSpan;
-use crate::source::probe::{Piece, Probe, ProbeError};
+use crate::source::probe::{Piece, Probe};
+use crate::source::trouble::Trouble;
 use crate::text::{counted, grouped};
 
 /// Records read of one topic, all partitions together.
@@ -31,6 +32,16 @@ pub(super) fn check(config: &Config, monitors: &[Monitor], list: &mut Checklist)
         Err(error) => return list.failed(Blame::Configuration, title, [error.to_string()]),
     };
     let found = topics(&probe, config, monitors, list);
+    let found = found.and_then(|found| {
+        let counted = found
+            .iter()
+            .flatten()
+            .find(|(_, partitions)| *partitions > 0);
+        if let Some((topic, _)) = counted {
+            group(&probe, config, topic, list)?;
+        }
+        Ok(found)
+    });
     probe.leave();
     let Some(found) = found? else {
         return Ok(());
@@ -85,8 +96,23 @@ fn topics<'a>(
     Ok(Some(found))
 }
 
-fn is_unreached(error: &ProbeError) -> bool {
-    !matches!(error, ProbeError::Forbidden(_))
+fn is_unreached(error: &Trouble) -> bool {
+    !error.is_forbidden()
+}
+
+/// Whether offsets can be committed: psiren runs without, and lag tools see nothing.
+fn group(probe: &Probe, config: &Config, topic: &str, list: &mut Checklist) -> Result<()> {
+    let title = format!("group {:?}", config.kafka.group_id);
+    match probe.group(topic, 0) {
+        Ok(()) => list.ok(title, []),
+        Err(error) => list.warning(
+            title,
+            [
+                error.to_string(),
+                "`run` counts all the same; but lag tools show nothing, and a second process for this group goes unnoticed".to_owned(),
+            ],
+        ),
+    }
 }
 
 fn secured(config: &Config) -> String {
@@ -202,7 +228,16 @@ fn sample(
     if samples.is_empty() || spans.is_empty() {
         return Ok(());
     }
-    let pieces = near_the_end(spans);
+    let mut pieces = near_the_end(spans);
+    if pieces.is_empty() {
+        // Whether an empty topic may be read is known once it was tried.
+        let end = spans.iter().map(|(partition, span)| Piece {
+            partition: *partition,
+            offset: span.end,
+            most: 1,
+        });
+        pieces.extend(end.take(1));
+    }
     let read = probe.read(topic, &pieces, &mut |record| {
         samples.iter_mut().for_each(|sample| sample.take(record));
     });

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::Resolver;
 use crate::config::raw::{Options, RawKafka, RawSasl, RawTls, Typed};
 use crate::config::{KafkaConfig, Property, defaults, properties, suggest};
+use crate::text::without_credentials;
 
 const USERNAME: &str = "PSIREN_KAFKA_SASL_USERNAME";
 const PASSWORD: &str = "PSIREN_KAFKA_SASL_PASSWORD";
@@ -51,8 +52,11 @@ impl Resolver<'_> {
         if let Some(server) = text.split(',').find(|server| !is_server(server.trim())) {
             self.faults.add(
                 span,
-                format!("found {server:?} as a Kafka broker, expected a host and a port"),
-                "write it like \"kafka-0:9092,kafka-1:9092\"",
+                format!(
+                    "found {:?} as a Kafka broker, expected a host and a port",
+                    without_credentials(server)
+                ),
+                "write it like \"kafka-0:9092,kafka-1:9092\"; a user and a password go into [kafka.sasl]",
             );
         }
         text
@@ -246,7 +250,7 @@ fn is_server(text: &str) -> bool {
         _ => (address, None),
     };
     !host.is_empty()
-        && !host.contains(char::is_whitespace)
+        && !host.contains(|c: char| c.is_whitespace() || c == '@')
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
@@ -295,7 +299,7 @@ mod tests {
         ] {
             assert!(is_server(good), "{good}");
         }
-        for bad in ["", ":9092", "kafka:port", "kafka:99999", "a b:1"] {
+        for bad in ["", ":9092", "kafka:port", "kafka:99999", "a b:1", "u:p@h:1"] {
             assert!(!is_server(bad), "{bad}");
         }
     }

@@ -14,6 +14,8 @@ use crate::drift::{DriftStatus, IncidentRules, PaneSpec, Smoothing, Thresholds, 
 /// The longest name of a Kafka topic.
 const TOPIC_LENGTH: usize = 249;
 const A_DAY_MS: i64 = 86_400_000;
+/// Panes that lateness may hold open in each partition; all of them are in every checkpoint.
+const MOST_OPEN: i64 = 10_000;
 
 impl Resolver<'_> {
     pub(super) fn monitor(
@@ -155,10 +157,23 @@ impl Resolver<'_> {
             return base;
         };
         let offset_ms = self.signed(&window.offset).unwrap_or(base.offset_ms);
+        let lateness_ms = self.not_negative(&window.lateness, base.lateness_ms);
+        let open = lateness_ms / base.width_ms;
+        if let Some(typed) = window.lateness.as_ref().filter(|_| open > MOST_OPEN) {
+            let lateness = durations::show(lateness_ms);
+            let slide = durations::show(base.width_ms);
+            self.faults.add(
+                typed.span(),
+                format!(
+                    "a lateness of {lateness} holds {open} panes of {slide} open in each partition"
+                ),
+                format!("at most {MOST_OPEN} fit: choose a shorter lateness or a longer slide"),
+            );
+        }
         PaneSpec {
             width_ms: base.width_ms,
             offset_ms: offset_ms.rem_euclid(base.width_ms),
-            lateness_ms: self.not_negative(&window.lateness, base.lateness_ms),
+            lateness_ms,
             max_future_skew_ms,
         }
     }

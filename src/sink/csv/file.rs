@@ -17,7 +17,7 @@ use super::row::HEADER;
 
 /// An open file whose last line is whole and whose first one is our header.
 #[derive(Debug)]
-pub(super) struct CsvFile {
+pub struct CsvFile {
     path: PathBuf,
     file: File,
     /// What the file's name led to when it was opened.
@@ -38,7 +38,7 @@ struct Content {
 impl CsvFile {
     /// Opens the file, or begins it: cuts a torn last line, moves a file with another header aside
     /// under a dated name.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(content) = read(path)? {
             return Self::attach(path, content);
         }
@@ -71,24 +71,28 @@ impl CsvFile {
     }
 
     /// Length in bytes.
-    pub(super) fn len(&self) -> u64 {
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "an open file has its header at least"
+    )]
+    pub fn len(&self) -> u64 {
         self.len
     }
 
     /// The last line when the file was opened, unless that is the header.
-    pub(super) fn last(&self) -> Option<&[u8]> {
+    pub fn last(&self) -> Option<&[u8]> {
         self.last.as_deref()
     }
 
     /// Whether the name still leads to this file and nobody else changed its length.
-    pub(super) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         fs::metadata(&self.path)
             .is_ok_and(|now| identity(&now) == self.identity && now.len() == self.len)
     }
 
     /// Appends the lines that the file does not hold, durably; gives their number. After an error
     /// the file must be opened again.
-    pub(super) fn append(&mut self, lines: &[Vec<u8>]) -> io::Result<u64> {
+    pub fn append(&mut self, lines: &[Vec<u8>]) -> io::Result<u64> {
         let missing: Vec<&[u8]> = lines
             .iter()
             .map(Vec::as_slice)
@@ -175,7 +179,8 @@ fn set_aside(path: &Path, now: Timestamp) -> io::Result<()> {
 
 /// Makes a new name durable, where the system lets a folder be synced.
 fn sync_folder(path: &Path) {
-    if let Some(Ok(folder)) = path.parent().map(File::open) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
     }
 }

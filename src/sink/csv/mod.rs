@@ -16,7 +16,7 @@ use super::{SinkContext, SinkMetrics};
 use crate::config::CsvConfig;
 use crate::state::{LogBody, LogEntry};
 
-mod file;
+pub mod file;
 mod files;
 pub mod row;
 #[cfg(test)]

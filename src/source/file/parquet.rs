@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -19,6 +18,7 @@ use super::{FileError, RowNumber, RowResult};
 use crate::config::FilterTest;
 use crate::drift::{Binning, Cell};
 use crate::event::{self, EventSchema, InvalidRecord, Json, TimeReader};
+use crate::unwind;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -132,11 +132,11 @@ fn next(reader: &mut ParquetRecordBatchReader) -> Result<Option<(Vec<Column>, us
     Ok(Some((columns?, batch.num_rows())))
 }
 
-/// Runs a read of untrusted bytes; a panic in the decoder is one more way for them to be damaged.
+/// Runs a read of untrusted bytes.
 fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, FileError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| FileError::corrupt(name, error)),
-        Err(_) => Err(FileError::corrupt(
+    match unwind::quietly(read) {
+        Some(result) => result.map_err(|error| FileError::corrupt(name, error)),
+        None => Err(FileError::corrupt(
             name,
             "its bytes make no sense to the Parquet decoder",
         )),

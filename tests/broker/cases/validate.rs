@@ -108,7 +108,7 @@ window = {{ size = "7d", slide = "1d" }}
     )
 }
 
-fn validate(home: &Home) -> (Output, String) {
+pub(super) fn validate(home: &Home) -> (Output, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_psiren"))
         .arg("validate")
         .arg("--config")

@@ -16,6 +16,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// The cluster's id is a UUID in base64; a cluster of one on loopback needs no unique one.
 const CLUSTER: &str = "cHNpcmVuLXRlc3RzLTAwMQ";
 
+/// The storage tool's word for the first, and here only, controller of a cluster.
+pub(super) const ALONE: &str = "--standalone";
+
 pub(super) struct Java {
     jars: Jars,
     folder: TempDir,
@@ -25,12 +28,28 @@ pub(super) struct Java {
 impl Java {
     pub(super) fn new(jars: Jars, ports: Ports) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| format!("no temporary folder: {error}"))?;
-        fs::write(
-            folder.path().join("server.properties"),
-            properties(&folder, ports),
-        )
-        .map_err(|error| format!("server.properties cannot be written: {error}"))?;
-        format_storage(&jars, &folder)?;
+        Self::with(jars, folder, ports, &[], &[ALONE])
+    }
+
+    /// A broker in `folder` with more settings, which go before the usual ones, and more arguments for the tool that
+    /// formats its storage.
+    pub(super) fn with(
+        jars: Jars,
+        folder: TempDir,
+        ports: Ports,
+        settings: &[(String, String)],
+        format: &[&str],
+    ) -> Result<Self, String> {
+        let mut lines = properties(&folder, ports);
+        // The last of two lines for a key counts.
+        lines.extend(
+            settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}\n")),
+        );
+        fs::write(folder.path().join("server.properties"), lines)
+            .map_err(|error| format!("server.properties cannot be written: {error}"))?;
+        format_storage(&jars, &folder, format)?;
         let process = spawn(&jars, &folder)?;
         Ok(Self {
             jars,
@@ -107,10 +126,11 @@ fn java(jars: &Jars, folder: &TempDir) -> Command {
     java
 }
 
-fn format_storage(jars: &Jars, folder: &TempDir) -> Result<(), String> {
+fn format_storage(jars: &Jars, folder: &TempDir, more: &[&str]) -> Result<(), String> {
     let output = java(jars, folder)
-        .args(["kafka.tools.StorageTool", "format", "--standalone"])
+        .args(["kafka.tools.StorageTool", "format"])
         .args(["-t", CLUSTER, "-c", "server.properties"])
+        .args(more)
         .output()
         .map_err(|error| format!("java does not start: {error}"))?;
     if output.status.success() {

@@ -12,13 +12,21 @@ pub(super) struct Ports {
 impl Ports {
     /// Two ports that nobody listens on now.
     pub(super) fn free() -> io::Result<Self> {
-        let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let controller = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        Ok(Self {
-            broker: broker.local_addr()?.port(),
-            controller: controller.local_addr()?.port(),
-        })
+        let [broker, controller] = free()?;
+        Ok(Self { broker, controller })
     }
+}
+
+/// Ports that nobody listens on now.
+pub(super) fn free<const N: usize>() -> io::Result<[u16; N]> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// The settings of a single node that listens on `bind`, as `(key, value)`; `log.dirs` is the caller's to add.
@@ -46,6 +54,7 @@ pub(super) fn single_node(ports: Ports, bind: &str) -> Vec<(&'static str, String
         ("group.initial.rebalance.delay.ms", "0"),
         ("auto.create.topics.enable", "false"),
         ("log.retention.ms", "-1"),
+        ("log.cleaner.backoff.ms", "200"),
     ];
     let mut settings: Vec<_> = fixed.map(|(key, value)| (key, value.to_owned())).into();
     settings.extend([

@@ -45,6 +45,18 @@ fn unknown_keys_and_wrong_types() {
 }
 
 #[test]
+fn a_lateness_that_would_hold_too_many_panes_open() {
+    let with = |lateness: &str| {
+        let window = format!(r#"{{ size = "1h", slide = "1m", lateness = "{lateness}" }}"#);
+        MINIMAL.replace("{ size = \"7d\", slide = \"1d\" }", &window)
+    };
+    assert!(parse(&with("6d")).is_ok());
+    let error = errors([with("7d").as_str()]);
+    assert!(error.contains("holds 10080 panes"), "{error}");
+    assert!(error.contains("at most 10000 fit"), "{error}");
+}
+
+#[test]
 fn windows_and_durations() {
     let window = |w: &str| MINIMAL.replace("{ size = \"7d\", slide = \"1d\" }", w);
     let cases = [
