@@ -15,6 +15,7 @@ use crate::app::fixtures::{
     Logs, Replay, START, Scripted, TOPIC, WIDTH, config, keep_only, monitor,
 };
 use crate::app::messages::EvaluatorMessage;
+use crate::drift::PaneCounts;
 use crate::health::Health;
 use crate::state::local::LocalStore;
 use crate::state::{StateStore, UnitState};
