@@ -28,6 +28,8 @@ COPY --from=builder /rootfs/usr/ /usr/
 COPY --from=builder /rootfs/etc/psiren/ /etc/psiren/
 COPY --from=builder --chown=65532:65532 /rootfs/var/lib/psiren/ /var/lib/psiren/
 
+# The image's own default, as a number, so that "run as non-root" can be checked.
+USER 65532:65532
 # State and CSV; the root file system may be read-only.
 WORKDIR /var/lib/psiren
 VOLUME ["/var/lib/psiren"]

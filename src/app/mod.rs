@@ -80,9 +80,12 @@ impl App {
     pub async fn build(config: Config, options: Options) -> Result<Self> {
         let monitors = build_monitors(&config)?;
         let store = open_store(&config.state.dir, options.reset_state)?;
-        for monitor in &monitors {
-            let name = &monitor.definition.monitor;
-            if let Adopted::Remapped { added, removed } = store.adopt(name, &monitor.identity)? {
+        let identities: Vec<_> = monitors
+            .iter()
+            .map(|m| (m.definition.monitor.as_str(), &m.identity))
+            .collect();
+        for ((name, _), adopted) in identities.iter().zip(store.adopt_all(&identities)?) {
+            if let Adopted::Remapped { added, removed } = adopted {
                 tracing::info!(
                     monitor = name,
                     ?added,

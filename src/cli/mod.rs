@@ -102,7 +102,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<FileError>()
             || matches!(
                 cause.downcast_ref::<StateError>(),
-                Some(StateError::OtherCounts { .. } | StateError::Newer { .. })
+                Some(
+                    StateError::OtherCounts { .. }
+                        | StateError::Newer { .. }
+                        | StateError::Damaged { .. }
+                )
             )
     };
     if error.chain().any(is_config) {

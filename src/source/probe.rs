@@ -209,12 +209,13 @@ impl Probe {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     wanted.remove(&partition);
                 }
-                Some(Err(error)) => {
-                    // What concerns the group keeps nobody from reading.
-                    if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) {
-                        return Err(self.verdict(&error));
-                    }
+                Some(Err(error))
+                    if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) =>
+                {
+                    return Err(self.verdict(&error));
                 }
+                // What concerns the group or a connection keeps nobody from reading on.
+                Some(Err(_)) => {}
             }
         }
         Ok(())

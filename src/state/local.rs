@@ -11,6 +11,7 @@
 //! needs panics that unwind.
 
 mod adopt;
+mod begin;
 mod checkpoint;
 mod failure;
 mod report_log;
@@ -19,9 +20,8 @@ mod tables;
 mod tests;
 mod write;
 
-use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::InMemoryBackend;
@@ -72,21 +72,10 @@ impl LocalStore {
     /// what was written, `Newer` when a newer psiren wrote it, `Io` for everything about the disk.
     pub fn open(dir: &Path, options: LocalOptions) -> Result<Self, StateError> {
         let path = dir.join(FILE_NAME);
-        let io = |error: std::io::Error| StateError::Io {
-            path: path.display().to_string(),
-            what: error.to_string(),
-        };
-        fs::create_dir_all(dir).map_err(io)?;
-        let begin = {
-            let path = path.clone();
-            move || builder(options).create(&path)
-        };
-        let store = Self::with(
-            path.display().to_string(),
-            begin,
-            file_opener(path.clone(), options),
-        )?;
-        sync_directory(dir).map_err(io)?;
+        let shown = path.display().to_string();
+        guarded(|| begin::begin(dir, &builder(options))).map_err(|failure| failure.at(&shown))?;
+        let store = Self::of(shown, None, move || builder(options).open(&path));
+        drop(store.opened()?);
         Ok(store)
     }
 
@@ -111,6 +100,7 @@ impl LocalStore {
         Self::with("pages".to_owned(), open(pages.clone()), open(pages.clone()))
     }
 
+    /// A store on a database that begins where it is empty.
     fn with(
         path: String,
         begin: impl FnOnce() -> Result<Database, DatabaseError>,
@@ -126,12 +116,20 @@ impl LocalStore {
             Ok(database)
         })
         .map_err(|failure| failure.at(&path))?;
-        Ok(Self {
+        Ok(Self::of(path, Some(database), open_again))
+    }
+
+    fn of(
+        path: String,
+        database: Option<Database>,
+        open_again: impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
             path,
             open_again: Box::new(open_again),
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(database),
             writer: Mutex::default(),
-        })
+        }
     }
 
     /// Runs `work` on one consistent view.
@@ -218,19 +216,4 @@ fn builder(options: LocalOptions) -> Builder {
         .set_cache_size(options.cache_bytes)
         .set_check_integrity_on_open(true);
     builder
-}
-
-fn file_opener(
-    path: PathBuf,
-    options: LocalOptions,
-) -> impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static {
-    move || builder(options).open(&path)
-}
-
-/// Makes the name of a new file as durable as its content.
-fn sync_directory(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use super::local::{Adopted, FILE_NAME, LocalOptions, LocalStore};
 use super::reset::lock;
 use super::{CountsIdentity, StateError};
 
-/// What [`LocalStore::adopt`] would say to each of `monitors`, names and identities, about the
+/// What [`LocalStore::adopt_all`] would say to `monitors`, names and identities, about the
 /// state in `dir`; `None` when there is no state. The state itself is not changed.
 ///
 /// # Errors
@@ -37,15 +37,10 @@ pub fn rehearse(
     let copy = tempfile::tempdir().map_err(failed)?;
     fs::copy(&path, copy.path().join(FILE_NAME)).map_err(failed)?;
     drop(held);
-    adopt_all(copy.path(), monitors)
+    LocalStore::open(copy.path(), LocalOptions::default())
+        .and_then(|store| store.adopt_all(monitors))
         .map(Some)
         .map_err(|error| renamed(error, &path))
-}
-
-fn adopt_all(dir: &Path, monitors: &[(&str, &CountsIdentity)]) -> Result<Vec<Adopted>, StateError> {
-    let store = LocalStore::open(dir, LocalOptions::default())?;
-    let adopt = |(name, identity): &(&str, &CountsIdentity)| store.adopt(name, identity);
-    monitors.iter().map(adopt).collect()
 }
 
 /// The error with the name of the file that was copied in the place of the copy's.

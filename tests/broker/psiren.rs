@@ -65,13 +65,18 @@ checkpoint_interval = "200ms"
 
     /// Starts psiren here; at most one process at a time.
     pub(crate) fn start(&self) -> Psiren {
-        let mut psiren = self.launch();
+        self.start_with(&[])
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Psiren {
+        let mut psiren = self.launch(variables);
         psiren.await_address();
         psiren
     }
 
-    /// As [`start`](Self::start), without waiting until it listens: it cannot be asked anything yet.
-    pub(crate) fn launch(&self) -> Psiren {
+    /// Starts psiren without waiting until it listens: it cannot be asked anything yet.
+    pub(crate) fn launch(&self, variables: &[(&str, &str)]) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let file = File::options()
@@ -85,6 +90,7 @@ checkpoint_interval = "200ms"
             .current_dir(&self.folder)
             .env_remove("SLACK_WEBHOOK_URL")
             .env("NO_COLOR", "1")
+            .envs(variables.iter().copied())
             .stdout(Stdio::from(file.try_clone().expect("a log file")))
             .stderr(Stdio::from(file));
         let process = Process::spawn(&mut command).expect("psiren starts");

@@ -38,6 +38,22 @@ fn confined(state: &Path) -> Command {
 }
 
 #[test]
+fn image_and_compose_ask_for_no_more() {
+    let image = include_str!("../../Dockerfile");
+    assert!(image.contains(&format!("\nUSER {USER}:{USER}\n")));
+    let compose = include_str!("../../docker-compose.yml");
+    let (_, psiren) = compose.split_once("x-psiren: &psiren").unwrap();
+    let (psiren, _) = psiren.split_once("services:").unwrap();
+    for line in [
+        "read_only: true",
+        "cap_drop: [ALL]",
+        "security_opt: [\"no-new-privileges:true\"]",
+    ] {
+        assert!(psiren.contains(line), "{line}");
+    }
+}
+
+#[test]
 fn only_the_state_folder_has_to_be_writable() {
     // Open to everybody, because the test's own folders need not be.
     let folder = tempfile::tempdir().unwrap();

@@ -12,5 +12,6 @@ mod metrics;
 mod readme;
 mod reference;
 mod rules;
+mod state;
 mod support;
 mod validate;

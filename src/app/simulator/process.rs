@@ -134,12 +134,12 @@ impl Process {
     /// Sends a command that waits until counts are durable, and serves the checkpointer meanwhile.
     pub(super) fn send_and_wait(&mut self, member: usize, command: WorkerCommand) {
         self.send(member, command);
-        let handed = self.handed.clone();
+        let no_more = NoMore(self.handed.clone());
         let this = &mut self.loops[member].this;
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 this.serve_commands();
-                handed.send(no_more()).unwrap();
+                drop(no_more);
             });
             serve(&self.checkpointer, &self.fuse);
         });
@@ -156,11 +156,11 @@ impl Process {
             mut wire,
         } = self;
         for member in loops {
-            let handed = handed.clone();
+            let no_more = NoMore(handed.clone());
             std::thread::scope(|scope| {
                 scope.spawn(move || {
                     member.this.finish();
-                    handed.send(no_more()).unwrap();
+                    drop(no_more);
                 });
                 serve(&checkpointer, &fuse);
             });
@@ -239,13 +239,19 @@ fn serve(checkpointer: &Checkpointer, fuse: &Fuse) {
     }
 }
 
-fn no_more() -> Checkpoint {
-    Checkpoint {
-        worker: NOBODY,
-        sealed: Arc::default(),
-        units: Vec::new(),
-        progress: Vec::new(),
-        snapshots: Vec::new(),
+/// Says when dropped, also by a panic, that no more checkpoints come.
+struct NoMore(Sender<Checkpoint>);
+
+impl Drop for NoMore {
+    fn drop(&mut self) {
+        // Without a checkpointer nobody waits for it.
+        let _ = self.0.send(Checkpoint {
+            worker: NOBODY,
+            sealed: Arc::default(),
+            units: Vec::new(),
+            progress: Vec::new(),
+            snapshots: Vec::new(),
+        });
     }
 }
 

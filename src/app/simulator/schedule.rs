@@ -47,7 +47,7 @@ const ALONE: [(usize, Step); 13] = [
     (4, Step::Snapshot),
     (1, Step::Kill),
     (1, Step::LosePower),
-    (2, Step::Arm),
+    (4, Step::Arm),
     (1, Step::Stop),
     (2, Step::Rebalance(Fault::Revoked)),
     (2, Step::Rebalance(Fault::Released)),

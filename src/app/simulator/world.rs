@@ -346,7 +346,14 @@ impl<M: Medium> World<M> {
         self.check(false);
     }
 
+    /// What a process told before it died has to be durable like anything else.
     fn drop_dead(&mut self) {
+        for running in &mut self.running {
+            if running.process.fuse.is_blown() {
+                let told = running.process.hear();
+                told.iter().for_each(|p| check_told(p, &self.promises));
+            }
+        }
         self.running.retain(|r| !r.process.fuse.is_blown());
         if self.running.is_empty() {
             self.own = None;
@@ -393,9 +400,12 @@ impl<M: Medium> World<M> {
         self.seats.retain(|_, seat| seat.process != id);
         let fuse = process.fuse.clone();
         let told = process.stop();
-        if let Some(mut own) = self.own.take() {
-            told.into_iter().for_each(|p| own.hear(p, &self.promises));
-            own.judge.close();
+        match self.own.take() {
+            Some(mut own) => {
+                told.into_iter().for_each(|p| own.hear(p, &self.promises));
+                own.judge.close();
+            }
+            None => told.iter().for_each(|p| check_told(p, &self.promises)),
         }
         drop(store);
         if fuse.is_blown() {

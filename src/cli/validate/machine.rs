@@ -45,7 +45,11 @@ pub(super) fn state(
             list.warning(title, [why.to_owned()])?;
             return Ok(true);
         }
-        Err(error @ (StateError::OtherCounts { .. } | StateError::Newer { .. })) => {
+        Err(
+            error @ (StateError::OtherCounts { .. }
+            | StateError::Newer { .. }
+            | StateError::Damaged { .. }),
+        ) => {
             list.failed(Blame::Configuration, title, [error.to_string()])?;
         }
         Err(error) => unusable(here, title, error.to_string(), list)?,

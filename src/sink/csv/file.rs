@@ -179,7 +179,8 @@ fn set_aside(path: &Path, now: Timestamp) -> io::Result<()> {
 
 /// Makes a new name durable, where the system lets a folder be synced.
 fn sync_folder(path: &Path) {
-    if let Some(Ok(folder)) = path.parent().map(File::open) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
     }
 }

@@ -2,9 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::drift::incident::ChangeKind;
-use crate::drift::{IncidentChange, Reason};
+use crate::drift::{Binning, Closed, IncidentChange, Reason};
 use crate::state::LogBody;
-use crate::state::fixtures::{any_pane, any_unit, evaluator, notice, report, unit};
+use crate::state::fixtures::{any_pane, any_unit, evaluator, notice, pane, report, unit};
+use crate::state::identity::{CommonIdentity, FeatureIdentity};
 
 /// An encoded postcard value with any version and any payload under a right checksum.
 fn sealed_bytes(version: u8, payload: &[u8]) -> Vec<u8> {
@@ -29,8 +30,63 @@ fn damaged_bytes_are_errors<R: Record>(bytes: &[u8]) {
 #[test]
 fn every_cut_and_every_flipped_bit_is_an_error() {
     damaged_bytes_are_errors::<UnitState>(&encode(&unit(10)).unwrap());
+    damaged_bytes_are_errors::<Pane>(&encode(&pane(3, 9)).unwrap());
     damaged_bytes_are_errors::<LogEntry>(&encode(&report("m", 10, 1)).unwrap());
+    damaged_bytes_are_errors::<LogEntry>(&encode(&notice("m", 1)).unwrap());
     damaged_bytes_are_errors::<EvaluatorState>(&encode(&evaluator(3)).unwrap());
+    damaged_bytes_are_errors::<CountsIdentity>(&encode(&identity()).unwrap());
+}
+
+fn identity() -> CountsIdentity {
+    let binning = Binning::Numeric {
+        edges: vec![0.1, 0.2, f64::MAX],
+        closed: Closed::Right,
+        float32: false,
+    };
+    CountsIdentity {
+        common: CommonIdentity {
+            topic: "flights".to_owned(),
+            timestamp: "the record's timestamp".to_owned(),
+            pane_width_ms: 1000,
+            pane_offset_ms: 0,
+            lateness_ms: 0,
+            max_future_skew_ms: 0,
+            filters: vec!["a = 1".to_owned()],
+        },
+        features: vec![FeatureIdentity::new("a", &["a".to_owned()], &binning)],
+    }
+}
+
+/// The checksum is right and the content damaged, which only a program could do.
+fn flips_behind_the_checksum_end<R: Record + PartialEq + std::fmt::Debug>(record: &R) {
+    let plain = match R::FORM {
+        Form::Postcard => postcard::to_stdvec(record).unwrap(),
+        Form::Json => serde_json::to_vec(record).unwrap(),
+    };
+    for (damaged, compressed) in [(plain.clone(), false), (compress(&plain).unwrap(), true)] {
+        for bit in 0..damaged.len() * 8 {
+            let mut bytes = damaged.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let payload = match compressed {
+                true => bytes,
+                false => compress(&bytes).unwrap(),
+            };
+            // Whatever comes, it comes: no panic, and what is read can be written.
+            if let Ok(read) = decode::<R>(&sealed_bytes(R::VERSION, &payload)) {
+                assert!(encode(&read).is_ok());
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_behind_a_right_checksum_does_no_harm() {
+    flips_behind_the_checksum_end(&unit(10));
+    flips_behind_the_checksum_end(&pane(3, 9));
+    flips_behind_the_checksum_end(&report("m", 10, 1));
+    flips_behind_the_checksum_end(&notice("m", 1));
+    flips_behind_the_checksum_end(&evaluator(3));
+    flips_behind_the_checksum_end(&identity());
 }
 
 #[test]
@@ -144,6 +200,20 @@ proptest! {
     #[test]
     fn panes_come_back_as_they_were(pane in any_pane()) {
         prop_assert_eq!(decode::<Pane>(&encode(&pane).unwrap()).unwrap(), pane);
+    }
+
+    /// A CRC notices every burst of up to 32 bits.
+    #[test]
+    fn a_burst_of_wrong_bits_is_an_error(
+        unit in any_unit(), place in any::<prop::sample::Index>(), burst in 1u32..,
+    ) {
+        let mut bytes = encode(&unit).unwrap();
+        let place = place.index(bytes.len());
+        for (byte, wrong) in bytes[place..].iter_mut().zip(burst.to_le_bytes()) {
+            *byte ^= wrong;
+        }
+        let damaged = bytes != encode(&unit).unwrap();
+        prop_assert_eq!(decode::<UnitState>(&bytes).is_err(), damaged);
     }
 
     #[test]

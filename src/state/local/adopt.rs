@@ -2,12 +2,13 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::checkpoint::{sealed_of, unit_name, units_of};
 use super::failure::Failure;
 use super::tables::{EVALUATORS, IDENTITIES, SEALED, UNITS};
 use super::{LocalStore, encoded, stored};
-use crate::drift::{Layout, Pane, PaneCounts};
+use crate::drift::{Layout, Pane, PaneCounts, PaneId};
 use crate::state::identity::{CountsIdentity, FeatureChange};
-use crate::state::{StateError, UnitState};
+use crate::state::{ReportLog as _, StateError, UnitKey, UnitState};
 
 /// What became of a monitor's stored counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,26 +44,51 @@ impl Adopted {
 }
 
 impl LocalStore {
-    /// Makes the stored counts of `monitor` those of `identity`, or refuses. To be called before
-    /// anything else is asked of the store for that monitor.
+    /// Makes the stored counts of each monitor those of its identity, or refuses all of them. To be
+    /// called before anything else is asked of the store.
     ///
     /// # Errors
-    /// [`StateError::OtherCounts`] when counts of a feature that is still watched would be lost;
-    /// then nothing has changed.
-    pub fn adopt(&self, monitor: &str, identity: &CountsIdentity) -> Result<Adopted, StateError> {
+    /// [`StateError::OtherCounts`] when counts of a feature that is still watched would be lost,
+    /// `Newer` and `Damaged` when a part of what is stored cannot be read: here, rather than once
+    /// the program runs. Then nothing has changed.
+    pub fn adopt_all(
+        &self,
+        monitors: &[(&str, &CountsIdentity)],
+    ) -> Result<Vec<Adopted>, StateError> {
+        for (monitor, _) in monitors {
+            self.check(monitor)?;
+        }
         self.write(|txn| {
-            let before = stored_identity(txn, monitor)?;
-            let adopted = match &before {
-                None => {
-                    refuse_unknown_counts(txn, monitor)?;
-                    Adopted::New
+            let each = monitors.iter();
+            each.map(|(monitor, identity)| adopt(txn, monitor, identity))
+                .collect()
+        })
+    }
+
+    /// [`adopt_all`](Self::adopt_all) of one monitor.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn adopt(&self, monitor: &str, identity: &CountsIdentity) -> Result<Adopted, StateError> {
+        self.check(monitor)?;
+        self.write(|txn| adopt(txn, monitor, identity))
+    }
+
+    /// Reads everything that is stored of `monitor`, and holds its panes against its identity.
+    fn check(&self, monitor: &str) -> Result<(), StateError> {
+        self.evaluator(monitor)?;
+        self.read(|txn| {
+            let identity = stored_identity(&txn.open_table(IDENTITIES)?, monitor)?;
+            let cells = identity.map(|identity| identity.layout().cells());
+            for (unit, state) in units_of(txn, monitor)? {
+                for (id, pane) in &state.open {
+                    check_pane(&unit, *id, pane, cells)?;
                 }
-                Some(before) if before == identity => return Ok(Adopted::Same),
-                Some(before) => remap_monitor(txn, monitor, before, identity)?,
-            };
-            txn.open_table(IDENTITIES)?
-                .insert(monitor, encoded(identity)?.as_slice())?;
-            Ok(adopted)
+            }
+            for (unit, sealed) in sealed_of(txn, monitor)? {
+                check_pane(&unit, sealed.id, &sealed.pane, cells)?;
+            }
+            Ok(())
         })
     }
 
@@ -88,14 +114,56 @@ impl LocalStore {
     }
 }
 
-fn stored_identity(
+fn adopt(
     txn: &WriteTransaction,
     monitor: &str,
-) -> Result<Option<CountsIdentity>, Failure> {
+    identity: &CountsIdentity,
+) -> Result<Adopted, Failure> {
+    let before = stored_identity(&txn.open_table(IDENTITIES)?, monitor)?;
+    let adopted = match &before {
+        None => {
+            refuse_unknown_counts(txn, monitor)?;
+            Adopted::New
+        }
+        Some(before) if before == identity => return Ok(Adopted::Same),
+        Some(before) => remap_monitor(txn, monitor, before, identity)?,
+    };
     txn.open_table(IDENTITIES)?
+        .insert(monitor, encoded(identity)?.as_slice())?;
+    Ok(adopted)
+}
+
+fn stored_identity(
+    identities: &impl ReadableTable<&'static str, &'static [u8]>,
+    monitor: &str,
+) -> Result<Option<CountsIdentity>, Failure> {
+    identities
         .get(monitor)?
         .map(|bytes| stored(bytes.value(), || format!("identity of monitor {monitor:?}")))
         .transpose()
+}
+
+/// `expected` is unknown for counts without an identity, which are refused anyway.
+fn check_pane(
+    unit: &UnitKey,
+    id: PaneId,
+    pane: &Pane,
+    expected: Option<usize>,
+) -> Result<(), Failure> {
+    let found = pane.counts.cells().len();
+    match expected {
+        Some(expected) if found != expected => {
+            let whose = format!("{}, pane {}", unit_name(unit), id.0);
+            Err(miscounted(&whose, found, expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn miscounted(whose: &str, found: usize, expected: usize) -> Failure {
+    Failure::Damaged(format!(
+        "{whose}: it has {found} counts, expected {expected}"
+    ))
 }
 
 fn refuse_unknown_counts(txn: &WriteTransaction, monitor: &str) -> Result<(), Failure> {
@@ -149,14 +217,9 @@ struct Remap {
 
 impl Remap {
     fn pane(&self, pane: &mut Pane, whose: impl FnOnce() -> String) -> Result<(), Failure> {
-        let counts = self.counts(&pane.counts).ok_or_else(|| {
-            Failure::Damaged(format!(
-                "{}: it has {} counts, expected {}",
-                whose(),
-                pane.counts.cells().len(),
-                self.from.cells()
-            ))
-        })?;
+        let counts = self
+            .counts(&pane.counts)
+            .ok_or_else(|| miscounted(&whose(), pane.counts.cells().len(), self.from.cells()))?;
         pane.counts = counts;
         Ok(())
     }

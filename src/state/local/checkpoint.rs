@@ -181,7 +181,7 @@ pub(super) fn prune(
     Ok(())
 }
 
-fn unit_name(unit: &UnitKey) -> String {
+pub(super) fn unit_name(unit: &UnitKey) -> String {
     format!(
         "monitor {:?}, topic {:?}, partition {}",
         unit.monitor, unit.topic, unit.partition

@@ -1,5 +1,6 @@
 mod adopt;
 mod counts;
+mod damage;
 mod faults;
 mod file;
 mod log;

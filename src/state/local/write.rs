@@ -119,7 +119,11 @@ impl LocalStore {
             (Err(_), Some(_)) => self.last_write().map(|last| last == token),
         };
         match (committed, done, got_through) {
-            (_, Some(value), Ok(true)) => Ok(value),
+            (Ok(()), Some(value), Ok(true)) => Ok(value),
+            (Err(error), Some(value), Ok(true)) => {
+                tracing::warn!("{error}; what was to be written is there nevertheless");
+                Ok(value)
+            }
             (Err(error), _, Ok(_)) => Err(WriteFailure {
                 error,
                 in_doubt: None,

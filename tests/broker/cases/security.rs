@@ -17,27 +17,27 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::secured(
-            "read_on_topic_and_group_is_all_that_psiren_needs",
+            "secured::read_on_topic_and_group_is_all_that_psiren_needs",
             read_on_topic_and_group_is_all_that_psiren_needs,
         ),
         Case::secured(
-            "a_topic_that_may_not_be_read_is_named_until_it_may",
+            "secured::a_topic_that_may_not_be_read_is_named_until_it_may",
             a_topic_that_may_not_be_read_is_named_until_it_may,
         ),
         Case::secured(
-            "a_topic_that_may_only_be_described_makes_unready",
+            "secured::a_topic_that_may_only_be_described_makes_unready",
             a_topic_that_may_only_be_described_makes_unready,
         ),
         Case::secured(
-            "without_read_on_the_group_everything_is_counted",
+            "secured::without_read_on_the_group_everything_is_counted",
             without_read_on_the_group_everything_is_counted,
         ),
         Case::secured(
-            "a_client_certificate_is_enough",
+            "secured::a_client_certificate_is_enough",
             a_client_certificate_is_enough,
         ),
         Case::secured(
-            "who_is_not_let_in_is_told_why",
+            "secured::who_is_not_let_in_is_told_why",
             who_is_not_let_in_is_told_why,
         ),
     ]
@@ -92,6 +92,15 @@ fn counts_everything_and_commits(home: &Home, topic: &Topic, group: &str) {
     });
     let log = psiren.log();
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    psiren.terminate();
+    // Once more, with all that psiren and librdkafka can say.
+    let psiren = home.start_with(&[("PSIREN_LOG", "trace")]);
+    psiren.wait_ready();
+    let log = psiren.log();
+    assert!(
+        log.contains("DEBUG STATE: ") && log.contains("-> UP"),
+        "{log}"
+    );
     assert!(!log.contains(PASSWORD), "{log}");
     psiren.terminate();
 }
@@ -276,7 +285,12 @@ fn is_told(kafka: &Secured, topic: &Topic, way: &Locked) {
     let home = home(kafka, way.listener, topic, &unique("locked"), &way.security);
     let (output, text) = validate(&home);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let psiren = home.start();
+    // Where the password is what is wrong, with all that psiren and librdkafka can say.
+    let level = match way.security.contains("canary-that-is-wrong") {
+        true => "trace",
+        false => "info",
+    };
+    let psiren = home.start_with(&[("PSIREN_LOG", level)]);
     psiren.wait_unready(way.expected[0], LIMIT);
     let log = psiren.log();
     let ready = psiren.get("/readyz").body;
@@ -322,6 +336,8 @@ fn home(kafka: &Secured, listener: Listener, topic: &Topic, group: &str, securit
 bootstrap_servers = "{address}"
 group_id = "{group}"
 {security}
+[kafka.options]
+debug = "all"
 [monitor.flights]
 topic = "{topic}"
 timestamp = {{ field = "ts" }}

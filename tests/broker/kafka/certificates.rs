@@ -1,7 +1,7 @@
 //! Certificates for the tests: an authority, what it signs, and another authority.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ impl Certificates {
         self.write(&format!("{name}.store"), &store);
     }
 
-    fn write(&self, file: impl AsRef<Path>, text: &str) {
+    fn write(&self, file: &str, text: &str) {
         let path = self.folder.path().join(file);
         fs::write(path, text).expect("a file is written");
     }

@@ -171,6 +171,7 @@ fn unit(next_offset: i64) -> UnitState {
             timestamp_ms: Some(5),
             hash: u64::MAX,
         }),
+        ..UnitState::fresh(0, None)
     }
 }
 

@@ -61,6 +61,7 @@ async fn malformed_requests_get_one_answer_or_none() {
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
     let huge = "a".repeat(1_000_000);
     let long = "a".repeat(70_000);
+    let mut others = Vec::new();
     for (request, expected) in [
         (
             "GET /livez HTTP/1.1\nhost: localhost\n\n".to_owned(),
@@ -72,7 +73,7 @@ async fn malformed_requests_get_one_answer_or_none() {
         ("GET /api/v1/status HTTP/1.1\r\n\r\n".to_owned(), &[400]),
         ("GET /livez\r\n\r\n".to_owned(), &[400]),
         ("GET /livez HTTP/3.0\r\n\r\n".to_owned(), &[400]),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[400]),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[]),
         ("GET  /livez HTTP/1.1\r\n\r\n".to_owned(), &[400]),
         (
             "GET /livez HTTP/1.1\r\nhost : localhost\r\n\r\n".to_owned(),
@@ -96,8 +97,11 @@ async fn malformed_requests_get_one_answer_or_none() {
     ] {
         let answer = all(address, &request).await;
         let shown: String = request.chars().take(60).collect();
-        assert_eq!(codes(&answer), expected, "{shown:?}: {answer}");
+        if codes(&answer) != expected {
+            others.push(format!("{shown:?}: {:?}, not {expected:?}", codes(&answer)));
+        }
     }
+    assert!(others.is_empty(), "{others:#?}");
     alive(address).await;
 }
 

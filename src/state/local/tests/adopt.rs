@@ -202,3 +202,31 @@ proptest! {
         prop_assert_eq!(cells(&store), (expected.clone(), expected));
     }
 }
+
+#[test]
+fn one_monitor_that_is_refused_keeps_the_others_as_they_were() {
+    let before = identity(&[("a", 2)]);
+    let store = filled(&before, &[1, 2, 3, 4, 5]);
+    let other = identity(&[("a", 3)]);
+    store.checkpoint(&[], &[(key("o", 0), unit(0))]).unwrap();
+    let after = identity(&[("b", 2)]);
+    let refused = store.adopt_all(&[("m", &after), ("o", &other)]);
+    assert!(
+        matches!(&refused, Err(StateError::OtherCounts { monitor, .. }) if monitor == "o"),
+        "{refused:?}"
+    );
+    assert_eq!(store.adopt("m", &before).unwrap(), Adopted::Same);
+    assert_eq!(cells(&store).0, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn panes_that_are_not_those_of_their_identity_are_refused() {
+    let before = identity(&[("a", 2)]);
+    let store = filled(&before, &[1, 2, 3, 4]);
+    let refused = store.adopt("m", &before);
+    let words = match &refused {
+        Err(StateError::Damaged { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert!(words.contains("4 counts, expected 5"), "{words}");
+}

@@ -1,56 +1,19 @@
 //! The state file: who may open it, and what becomes of a damaged one.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use redb::ReadableDatabase;
 
-use crate::drift::SealedPane;
 use crate::state::fixtures::{evaluator, key, report, sealed, unit};
+use crate::state::local::begin::UNFINISHED;
 use crate::state::local::{FILE_NAME, LocalOptions, LocalStore, tables};
-use crate::state::{
-    EvaluatorState, LogEntry, ReportLog, StateError, StateStore, UnitKey, UnitState,
-};
+use crate::state::{ReportLog, StateError, StateStore};
 
 fn open(dir: &Path) -> Result<LocalStore, StateError> {
     LocalStore::open(dir, LocalOptions::default())
-}
-
-fn fill(store: &LocalStore) {
-    for n in 1..6 {
-        store
-            .checkpoint(
-                &[(key("m", 0), sealed(n, n))],
-                &[(key("m", 0), unit(n)), (key("m", 1), unit(n * 2))],
-            )
-            .unwrap();
-        store
-            .commit("m", &evaluator(n), &[report("m", n, n)], None)
-            .unwrap();
-    }
-    store.set_cursor("csv", b"5").unwrap();
-}
-
-type Content = (
-    Vec<(UnitKey, UnitState)>,
-    Vec<(UnitKey, SealedPane)>,
-    EvaluatorState,
-    Vec<(u64, LogEntry)>,
-    Vec<LogEntry>,
-    Option<Vec<u8>>,
-);
-
-fn content(store: &LocalStore) -> Result<Content, StateError> {
-    Ok((
-        store.units("m")?,
-        store.sealed("m")?,
-        store.evaluator("m")?,
-        ReportLog::read(store, 0, 100)?,
-        store.history("m", 0, 100, 100)?,
-        store.cursor("csv")?,
-    ))
 }
 
 #[test]
@@ -175,63 +138,27 @@ fn a_directory_that_cannot_be_made_is_named() {
     assert!(refused.to_string().contains("file/state/psiren.redb"));
 }
 
-/// Bytes that are damaged at rest end in an error or in the content as it was.
-fn damaged_or_whole(good: &Content, bytes: &[u8], dir: &Path, what: &str) -> bool {
-    fs::write(dir.join(FILE_NAME), bytes).unwrap();
-    match open(dir).and_then(|store| content(&store)) {
-        Ok(found) => {
-            assert!(found == *good, "{what}: other content");
-            false
-        }
-        Err(error) => {
-            assert!(
-                matches!(
-                    error,
-                    StateError::Damaged { .. } | StateError::Newer { .. } | StateError::Io { .. }
-                ),
-                "{what}: {error}"
-            );
-            true
-        }
-    }
+#[test]
+fn a_file_that_lost_its_content_is_no_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    fs::write(dir.path().join(FILE_NAME), "").unwrap();
+    let refused = open(dir.path()).err().unwrap();
+    assert!(matches!(refused, StateError::Damaged { .. }), "{refused}");
 }
 
 #[test]
-fn a_file_that_was_damaged_at_rest_gives_an_error_or_what_was_in_it() {
+fn what_a_crash_left_of_the_first_start_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    fill(&store);
-    let good = content(&store).unwrap();
-    drop(store);
-    let path = dir.path().join(FILE_NAME);
-    let mut bytes = Vec::new();
-    fs::File::open(&path)
-        .unwrap()
-        .read_to_end(&mut bytes)
-        .unwrap();
+    let unfinished = dir.path().join(UNFINISHED);
+    fs::write(&unfinished, [0; 5000]).unwrap();
+    drop(open(dir.path()).unwrap());
+    assert!(!unfinished.exists());
 
-    // Every bit of the header, and a sample of the rest.
-    let header = (0..320 * 8).step_by(7);
-    let rest = (320 * 8..bytes.len() * 8).step_by(bytes.len() * 8 / 301);
-    let mut noticed = 0;
-    for bit in header.chain(rest) {
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        noticed += usize::from(damaged_or_whole(
-            &good,
-            &bytes,
-            dir.path(),
-            &format!("bit {bit}"),
-        ));
-        bytes[bit / 8] ^= 1 << (bit % 8);
-    }
-    assert!(noticed > 0);
-    for cut in (0..16).map(|i| bytes.len() * i / 16 + 1) {
-        assert!(damaged_or_whole(
-            &good,
-            &bytes[..cut],
-            dir.path(),
-            &format!("cut at {cut}")
-        ));
-    }
-    assert!(!damaged_or_whole(&good, &bytes, dir.path(), "as it was"));
+    fs::remove_file(dir.path().join(FILE_NAME)).unwrap();
+    let other = redb::Database::create(&unfinished).unwrap();
+    let refused = open(dir.path()).err().unwrap();
+    assert!(matches!(refused, StateError::Locked { .. }), "{refused}");
+    drop(other);
+    open(dir.path()).unwrap();
 }
