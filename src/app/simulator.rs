@@ -33,10 +33,6 @@ mod told;
 mod witness;
 mod world;
 
-#[expect(
-    unreachable_pub,
-    reason = "the tests outside of the library use the same file"
-)]
 #[path = "../../tests/support/torture.rs"]
 mod torture;
 

@@ -60,17 +60,25 @@ enum Run {
 impl Case {
     /// A test on the broker that all share; it must leave it as it was.
     pub(crate) fn shared(name: &'static str, run: fn(&Kafka)) -> Self {
-        let run = Run::Shared(run);
-        Self {
-            name,
-            run,
-            lacking: None,
-        }
+        Self::new(name, Run::Shared(run))
     }
 
     /// A test on a broker of its own, which it may stop, kill and freeze.
     pub(crate) fn own(name: &'static str, run: fn(&mut Kafka)) -> Self {
-        let run = Run::Own(run);
+        Self::new(name, Run::Own(run))
+    }
+
+    /// A test on two brokers of its own, of which it may harm the second.
+    pub(crate) fn cluster(name: &'static str, run: fn(&mut Cluster)) -> Self {
+        Self::new(name, Run::Cluster(run))
+    }
+
+    /// A test on the broker with TLS, SASL and an authorizer that those of its kind share.
+    pub(crate) fn secured(name: &'static str, run: fn(&Secured)) -> Self {
+        Self::new(name, Run::Secured(run))
+    }
+
+    fn new(name: &'static str, run: Run) -> Self {
         Self {
             name,
             run,
@@ -82,18 +90,6 @@ impl Case {
     pub(crate) fn unless(mut self, lacking: Option<String>) -> Self {
         self.lacking = lacking;
         self
-    }
-
-    /// A test on two brokers of its own, of which it may harm the second.
-    pub(crate) fn cluster(name: &'static str, run: fn(&mut Cluster)) -> Self {
-        let run = Run::Cluster(run);
-        Self { name, run }
-    }
-
-    /// A test on the broker with TLS, SASL and an authorizer that those of its kind share.
-    pub(crate) fn secured(name: &'static str, run: fn(&Secured)) -> Self {
-        let run = Run::Secured(run);
-        Self { name, run }
     }
 }
 

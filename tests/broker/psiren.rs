@@ -70,13 +70,17 @@ checkpoint_interval = "200ms"
 
     /// The same with more environment variables.
     pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Psiren {
-        let mut psiren = self.launch(variables);
+        let mut psiren = self.launch_with(variables);
         psiren.await_address();
         psiren
     }
 
-    /// Starts psiren without waiting until it listens: it cannot be asked anything yet.
-    pub(crate) fn launch(&self, variables: &[(&str, &str)]) -> Psiren {
+    /// As [`start`](Self::start), without waiting until it listens: it cannot be asked anything yet.
+    pub(crate) fn launch(&self) -> Psiren {
+        self.launch_with(&[])
+    }
+
+    fn launch_with(&self, variables: &[(&str, &str)]) -> Psiren {
         let log = self.path("psiren.log");
         let said_before = fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let file = File::options()

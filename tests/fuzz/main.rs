@@ -2,9 +2,7 @@
 //! `docs/fuzzing.md`.
 
 mod mutate;
-#[expect(unreachable_pub, reason = "the fuzz crate uses the same files")]
 mod targets;
-#[expect(unreachable_pub, reason = "the tests of the library use the same file")]
 #[path = "../support/torture.rs"]
 mod torture;
 

@@ -204,7 +204,7 @@ impl Round<'_> {
 
 /// A second process on the same state must be told so, and end.
 fn expect_refused(home: &Home) {
-    let mut second = home.launch(&[]);
+    let mut second = home.launch();
     let status = second.exit_within(LIMIT);
     let said = second.log();
     assert!(

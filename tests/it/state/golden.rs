@@ -1,7 +1,7 @@
-//! The golden state files: `fixtures/state/format-N.redb` beside the JSON of what it holds.
+//! The golden state files in `fixtures/state`, each beside the JSON of what it holds.
 //!
 //! A file is made once, by the program whose format it is in, and never again: it stands for the
-//! state that users have. [`make`] made it, and makes the one of the next format.
+//! state that users have. [`make`] made them, and makes the next one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +20,8 @@ use psiren::state::{
 use serde_json::{Value, json};
 
 const FOLDER: &str = "fixtures/state";
+/// The oldest first. In the second, units are of version 2 of the codec.
+const FORMATS: [&str; 2] = ["format-1", "format-1-units-2"];
 const CONFIG: &str = "fixtures/state/psiren.toml";
 /// 2013-03-01, in days since the epoch.
 const FIRST_DAY: i64 = 15_765;
@@ -79,6 +81,7 @@ fn unit(monitor: &Monitor, partition: i32, day: i64) -> UnitState {
             hash: u64::MAX - next_offset as u64,
         }),
         open: BTreeMap::from([(PaneId(FIRST_DAY + day), open)]),
+        ..UnitState::fresh(0, Some("zFyfYUxqQ1m2D1MXeSj6Jg".to_owned()))
     }
 }
 
@@ -154,7 +157,8 @@ fn make() {
         fill(&store, monitor);
     }
     let first = &monitors()[0];
-    store.set_aside(&key(first, 2), WRITTEN_MS).unwrap();
+    let fresh = UnitState::fresh(0, None);
+    store.set_aside(&key(first, 2), &fresh, WRITTEN_MS).unwrap();
     assert_eq!(store.expire(WRITTEN_MS + 1000).unwrap(), 1);
     store
         .set_cursor("csv", br#"{"seq":11,"files":{"psi.csv":2048}}"#)
@@ -162,7 +166,7 @@ fn make() {
     store.set_cursor("slack", br#"{"seq":12}"#).unwrap();
     let content = content(&store);
     drop(store);
-    let target = Path::new(FOLDER).join("format-1");
+    let target = Path::new(FOLDER).join(FORMATS[FORMATS.len() - 1]);
     assert!(!target.with_extension("redb").exists());
     fs::copy(folder.path().join(FILE_NAME), target.with_extension("redb")).unwrap();
     let text = serde_json::to_string_pretty(&content).unwrap() + "\n";
@@ -222,7 +226,7 @@ fn holds(found: &Value, expected: &Value, place: &str) {
 
 #[test]
 fn state_of_every_format_is_read_to_the_last_count() {
-    for format in ["format-1"] {
+    for format in FORMATS {
         let golden = Path::new(FOLDER).join(format);
         let folder = tempfile::tempdir().unwrap();
         fs::copy(golden.with_extension("redb"), folder.path().join(FILE_NAME)).unwrap();

@@ -21,7 +21,6 @@ use torture::sized;
 
 #[expect(
     dead_code,
-    unreachable_pub,
     reason = "the tests outside of the library use the same file, and all of it"
 )]
 #[path = "../../../../tests/support/torture.rs"]
