@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use self::faults::Happened;
+use crate::torture;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "a run says what happened in it")]

@@ -1,5 +1,5 @@
 //! What this process knows stays in it: passwords and tokens are in its memory, and in its
-//! environment. See docs/decisions/0008-no-core-and-closed-memory.md.
+//! environment. See docs/decisions/0006-no-core-and-closed-memory.md.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -19,7 +19,6 @@ use crate::state::{
 };
 use crate::torture::sized;
 
-
 const MONITORS: [&str; 2] = ["delays", "routes"];
 
 fn golden() -> Vec<u8> {
