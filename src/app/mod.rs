@@ -49,6 +49,7 @@ use crate::state::reset::reset_state;
 
 pub(crate) use clock::now_ms;
 pub use reload::Reread;
+pub use watchdog::STUCK;
 
 /// Threads and sinks have this long to finish after the loop has stopped.
 const DRAIN: Duration = Duration::from_secs(9);

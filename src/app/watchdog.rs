@@ -19,7 +19,7 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How long the orderly exit of a process with a stuck thread is waited for.
 const EXIT: Duration = Duration::from_secs(2);
 /// An internal fault, as `EX_SOFTWARE` of sysexits.h; differs from what a command returns.
-const STUCK: i32 = 70;
+pub const STUCK: u8 = 70;
 
 /// Watches until `stop` is dropped or a loop is stuck; then `end` is given the words for it.
 pub(super) fn watch(health: &Health, tick: Duration, stop: &Receiver<()>, end: impl FnOnce(&str)) {
@@ -35,7 +35,7 @@ pub(super) fn watch(health: &Health, tick: Duration, stop: &Receiver<()>, end: i
 pub(super) fn end(words: &str) {
     tracing::error!("{words}; ending, so that the supervisor starts psiren again");
     // Handlers at exit belong to libraries that may be what is stuck.
-    std::thread::spawn(|| std::process::exit(STUCK));
+    std::thread::spawn(|| std::process::exit(STUCK.into()));
     std::thread::sleep(EXIT);
     std::process::abort();
 }

@@ -100,3 +100,38 @@ fn every_command_that_is_mentioned_exists() {
         }
     }
 }
+
+/// The commands that show the guarantees run something: the last word is in the name of a test, a
+/// module or a file of the target.
+#[test]
+fn every_command_of_a_guarantee_names_tests_that_exist() {
+    let readme = super::text(super::README);
+    let commands = readme.split('`').filter_map(|code| {
+        let rest = code.strip_prefix("cargo test --")?;
+        let rest = rest.strip_prefix("test ").unwrap_or(rest);
+        Some(rest.split_once(' ').unwrap_or((rest, "")))
+    });
+    let mut checked = 0;
+    for (target, filter) in commands {
+        let folder = match target {
+            "lib" => "src".to_owned(),
+            target => format!("tests/{target}"),
+        };
+        let files = files_below(&root().join(&folder), "rs");
+        assert!(!files.is_empty(), "there is no target {target}");
+        let wanted = filter.trim_end_matches("::");
+        let wanted = wanted.rsplit("::").next().unwrap_or_default();
+        let named = files.iter().any(|file| {
+            let lines = super::text(file);
+            file.file_stem().is_some_and(|stem| stem == wanted)
+                || lines.lines().any(|line| {
+                    let line = line.trim_start();
+                    let is_name = ["fn ", "mod ", "\"", "Case::"];
+                    is_name.iter().any(|start| line.starts_with(start)) && line.contains(wanted)
+                })
+        });
+        assert!(named, "{target} has no test for {filter:?}");
+        checked += 1;
+    }
+    assert!(checked >= 20, "{checked} commands");
+}

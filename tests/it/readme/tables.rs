@@ -116,6 +116,13 @@ fn the_exit_codes_are_those_of_the_program() {
     let readme = text(README);
     let block = block(&readme, "exit");
     let codes: Vec<u8> = rows(&block).map(|row| row[0].parse().unwrap()).collect();
-    let known = [0, cli::SURROUNDINGS, cli::USAGE, cli::DRIFTED, cli::CONFIG];
+    let known = [
+        0,
+        cli::SURROUNDINGS,
+        cli::USAGE,
+        cli::DRIFTED,
+        psiren::app::STUCK,
+        cli::CONFIG,
+    ];
     assert_eq!(codes, known);
 }
