@@ -148,7 +148,7 @@ fn a_stuck_loop_ends_the_process_and_is_named() {
     for illness in ["hangs", "withholds"] {
         let child = process(illness);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(STUCK), "{illness}");
+        assert_eq!(output.status.code(), Some(STUCK.into()), "{illness}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
             said.contains("consuming loop 7 has not turned for 60 s"),
