@@ -276,7 +276,10 @@ fn a_partition_too_far_ahead_is_paused_and_goes_on_where_it_was() {
 #[test]
 fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
     let width = WIDTH * 2;
-    let log = (0..16_000).map(|i| Scripted::event(i, START + i * width, 1.0, "keep"));
+    let log = (0..16_000).map(|i| Scripted {
+        timestamp_ms: Some(START + i * width),
+        ..Scripted::event(i, START + i * width, 1.0, "keep")
+    });
     let logs: Logs = Arc::new([(0, log.collect())].into());
     let store = Arc::new(LocalStore::in_memory().unwrap());
     let mut life = Life::begin(&store, &logs, 4096, Duration::from_secs(3600));
