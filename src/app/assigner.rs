@@ -38,6 +38,8 @@ const RELEASE: Duration = Duration::from_secs(6);
 const DISCOVERY: Duration = Duration::from_secs(30);
 /// How long the ids of topics are waited for.
 pub(crate) const IDS: Duration = Duration::from_secs(1);
+/// The same when a partition is assigned, which a client's first connection may hold up.
+const FIRST_IDS: Duration = Duration::from_secs(5);
 
 pub(crate) enum AssignerCommand {
     /// Where these logs end now.
@@ -66,6 +68,8 @@ pub(crate) struct Assigner {
     pub neighbour: Neighbour,
     /// Partitions to decide about anew; none at first.
     pub again: BTreeSet<TopicPartition>,
+    /// The ids of topics could not be had when they were last asked for.
+    pub ids_missed: bool,
 }
 
 /// What is known of one topic.
@@ -81,6 +85,8 @@ struct Topic {
     /// Where each log ended when it was last looked at.
     ends: BTreeMap<i32, i64>,
     caught_up: bool,
+    /// It is another one now, and its partitions are being taken from their workers.
+    leaving: bool,
     /// Monitors that never counted anything of it, so `start` decides where they begin.
     newcomers: Option<BTreeSet<String>>,
 }
@@ -232,7 +238,7 @@ impl Assigner {
         topic.newcomers = Some(newcomers);
         self.retire(name, topic, monitors)?;
         if topic.assigned.is_empty() {
-            topic.log_id = self.log_ids(&[name]).remove(name);
+            topic.log_id = self.log_ids(&[name], FIRST_IDS).remove(name);
         }
         let mut begun = Vec::new();
         let mut failed = None;
@@ -345,13 +351,22 @@ impl Assigner {
         let open = units.iter().find(|(k, _)| k == key);
         let open = open.into_iter().flat_map(|(_, state)| state.open.keys());
         let panes: BTreeSet<PaneId> = sealed.iter().map(|s| s.id).chain(open.copied()).collect();
+        if let Some((_, old)) = units.iter().find(|(k, _)| k == key) {
+            fresh.gaps = old.gaps.clone();
+        }
         if let (Some(first), Some(last)) = (panes.first(), panes.last()) {
             let spec = &monitor.definition.panes;
-            let through = spec.end_ms(*last) - 1;
-            fresh.gaps.open(spec.start_ms(*first), through);
+            let at_most = now_ms().saturating_add(spec.max_future_skew_ms);
+            let at_least = spec.end_ms(*last) - 1;
+            fresh.gaps.open(spec.start_ms(*first), at_least, at_most);
         }
         self.store.set_aside(key, fresh, now_ms())?;
-        self.tell(monitor, EvaluatorMessage::Forget(sealed));
+        let forget = EvaluatorMessage::Forget {
+            partition: key.partition,
+            sealed,
+            gaps: fresh.gaps.clone(),
+        };
+        self.tell(monitor, forget);
         Ok(())
     }
 
@@ -393,19 +408,27 @@ impl Assigner {
 
     /// The ids of these topics now; those that cannot be told are left out, and then the last
     /// record that was counted has to tell its log.
-    fn log_ids(&self, topics: &[&str]) -> BTreeMap<String, String> {
-        match self.control.topic_ids(topics, IDS) {
-            Ok(ids) => ids,
+    fn log_ids(&mut self, topics: &[&str], patience: Duration) -> BTreeMap<String, String> {
+        match self.control.topic_ids(topics, patience) {
+            Ok(ids) => {
+                self.ids_missed = false;
+                ids
+            }
             Err(error) => {
-                tracing::debug!("{error:#}");
+                if !std::mem::replace(&mut self.ids_missed, true) {
+                    tracing::warn!(
+                        "{error:#}; until they are told, a topic that is made anew is known by its last record only"
+                    );
+                }
                 BTreeMap::new()
             }
         }
     }
 
-    /// Takes the partitions of topics that were made anew from their workers, with what was counted
-    /// since the last checkpoint, so that it is decided anew about them.
-    fn notice_other_logs(&self, topics: &mut BTreeMap<String, Topic>) {
+    /// Takes the partitions of topics that were made anew, or whose id was not known when they were
+    /// assigned, from their workers, so that it is decided anew about them. What was counted of
+    /// another log since the last checkpoint is dropped by the checkpointer.
+    fn notice_other_logs(&mut self, topics: &mut BTreeMap<String, Topic>) {
         let read = topics
             .iter()
             .filter(|(_, topic)| !topic.assigned.is_empty());
@@ -413,25 +436,29 @@ impl Assigner {
         if names.is_empty() {
             return;
         }
-        for (name, now) in self.log_ids(&names) {
+        for (name, now) in self.log_ids(&names, IDS) {
             let Some(topic) = topics.get_mut(&name) else {
                 continue;
             };
             match &topic.log_id {
-                Some(before) if *before != now => {
-                    tracing::error!(
-                        "topic {name:?} was deleted and made anew (its id was {before} and is {now}); its partitions are looked at again"
-                    );
-                }
-                _ => continue,
+                Some(before) if *before == now => continue,
+                Some(before) if !topic.leaving => tracing::error!(
+                    "topic {name:?} was deleted and made anew (its id was {before} and is {now}); its partitions are looked at again"
+                ),
+                _ => {}
             }
-            for (partition, worker) in std::mem::take(&mut topic.assigned) {
-                let lost = SourceEvent::Lost(vec![partition_of(&name, partition)]);
-                // A worker that is gone ends the program; see the application.
-                let _ = self.workers[worker].send(WorkerCommand::Source(lost));
-            }
+            topic.leaving = true;
             topic.caught_up = false;
             topic.ends.clear();
+            let assigned: Vec<_> = topic.assigned.iter().map(|(p, w)| (*p, *w)).collect();
+            for (partition, worker) in assigned {
+                // A worker that cannot write what it has is asked again at the next look.
+                if !self.released(worker, &partition_of(&name, partition)) {
+                    break;
+                }
+                topic.assigned.remove(&partition);
+            }
+            topic.leaving = !topic.assigned.is_empty();
         }
     }
 
@@ -472,21 +499,18 @@ impl Assigner {
         topic.stopped.insert(id.partition);
     }
 
-    /// Decides anew for partitions that are read from outside their log; the others are left alone.
-    /// Those of which that cannot be told yet are asked about again later.
+    /// Decides anew for partitions that are read from outside their log. The client reads on in
+    /// none of them by itself, wherever it stands. Those of which nothing can be told yet are asked
+    /// about again later.
     fn begin_again(&mut self, topics: &mut BTreeMap<String, Topic>) {
-        let positions = self.positions.all();
         for id in std::mem::take(&mut self.again) {
             let Some(topic) = topics.get_mut(&id.topic) else {
                 continue;
             };
-            let (Some(worker), Some(position)) =
-                (topic.assigned.get(&id.partition), positions.get(&id))
-            else {
+            let Some(worker) = topic.assigned.get(&id.partition) else {
                 continue;
             };
             match self.control.span(&id) {
-                Ok(span) if span.start <= position.next && position.next <= span.end => {}
                 Ok(_) if self.released(*worker, &id) => {
                     topic.assigned.remove(&id.partition);
                 }

@@ -54,14 +54,17 @@ impl Checkpointer {
 
     /// Makes one checkpoint durable and tells of it.
     pub(crate) fn serve(&self, mut checkpoint: Checkpoint) {
-        self.leave_out_other_logs(&mut checkpoint);
-        if self.store_until_durable(&checkpoint) {
+        if self.store_until_durable(&mut checkpoint) {
             self.announce(checkpoint);
         }
     }
 
     /// Leaves out the units whose topic has another id now than when it was assigned.
     fn leave_out_other_logs(&self, checkpoint: &mut Checkpoint) {
+        // At the end there is no time to wait for an answer; the next start asks.
+        if self.give_up.is_cancelled() {
+            return;
+        }
         let known = checkpoint.units.iter().filter(|(_, u)| u.log_id.is_some());
         let topics: BTreeSet<&str> = known.map(|(key, _)| key.topic.as_str()).collect();
         let topics: Vec<&str> = topics.into_iter().collect();
@@ -88,9 +91,10 @@ impl Checkpointer {
         (self.other_log)();
     }
 
-    fn store_until_durable(&self, checkpoint: &Checkpoint) -> bool {
+    fn store_until_durable(&self, checkpoint: &mut Checkpoint) -> bool {
         let mut complained = false;
         loop {
+            self.leave_out_other_logs(checkpoint);
             match self.store.checkpoint(&checkpoint.sealed, &checkpoint.units) {
                 Ok(()) => {
                     self.metrics.checkpoint(true, now_ms());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::drift::{
-    Gaps, PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec,
+    Gap, Gaps, PaneCounts, PaneId, PaneSpec, SealedPane, WindowRing, WindowSnapshot, WindowSpec,
 };
 
 use super::messages::Progress;
@@ -37,6 +37,8 @@ pub(crate) struct Closing {
     idle_timeout: Duration,
     /// Every partition of the topic; `None` until something durable is known of it.
     partitions: BTreeMap<i32, Option<Reached>>,
+    /// What is missing of partitions that are no more.
+    retired: Vec<Gap>,
 }
 
 /// How far one partition has come.
@@ -77,6 +79,7 @@ impl Closing {
             ring,
             idle_timeout,
             partitions: BTreeMap::new(),
+            retired: Vec::new(),
         }
     }
 
@@ -118,15 +121,26 @@ impl Closing {
             arrived: progress.arrived,
             assigned: progress.assigned,
         });
-        let reached = self.partitions.values().flatten();
-        self.ring.set_gaps(reached.flat_map(|r| r.gaps.all()));
+        self.mark_gaps();
     }
 
-    /// Takes panes out of the windows that are still to close.
-    pub(crate) fn forget(&mut self, sealed: &[SealedPane]) {
+    /// Takes panes of a partition out of the windows that are still to close, and holds these until
+    /// it is heard of again. One that is no more leaves its gaps behind.
+    pub(crate) fn forget(&mut self, partition: i32, sealed: &[SealedPane], gaps: &Gaps) {
         for sealed in sealed {
             self.ring.remove(sealed.id, &sealed.pane.counts);
         }
+        match self.partitions.get_mut(&partition) {
+            Some(reached) => *reached = None,
+            None => self.retired.extend(gaps.all()),
+        }
+        self.mark_gaps();
+    }
+
+    fn mark_gaps(&mut self) {
+        let reached = self.partitions.values().flatten();
+        let gaps = reached.flat_map(|r| r.gaps.all());
+        self.ring.set_gaps(gaps.chain(self.retired.iter().copied()));
     }
 
     /// The first pane of `partition` that is not known to be sealed and durable.

@@ -164,7 +164,11 @@ impl Evaluator {
                 self.view.waiting_for = None;
             }
             EvaluatorMessage::Progress(progress) => self.closing.progress(*progress),
-            EvaluatorMessage::Forget(sealed) => self.closing.forget(&sealed),
+            EvaluatorMessage::Forget {
+                partition,
+                sealed,
+                gaps,
+            } => self.closing.forget(partition, &sealed, &gaps),
             EvaluatorMessage::CaughtUp(caught_up) => self.set_caught_up(caught_up),
             EvaluatorMessage::Redefine(monitor, metrics) => {
                 self.monitor = monitor;

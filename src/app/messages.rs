@@ -98,8 +98,13 @@ pub(crate) enum EvaluatorMessage {
     /// The partitions the topic has now.
     Partitions(Vec<i32>),
     Progress(Box<Progress>),
-    /// These panes are of a log that is no more.
-    Forget(Vec<SealedPane>),
+    /// What was counted of a partition is of a log that is no more.
+    Forget {
+        partition: i32,
+        sealed: Vec<SealedPane>,
+        /// Where it is missed now.
+        gaps: Gaps,
+    },
     /// Every partition was read to where its log ended a moment ago.
     CaughtUp(bool),
     /// Other thresholds, rules or labels; the counts stay.

@@ -192,7 +192,8 @@ fn overtaken(
     let panes = &monitor.definition.panes;
     let counting = state.greatest_ms.map(|ms| panes.sealed_before(ms));
     let from = counting.map_or(i64::MIN, |pane| panes.start_ms(pane));
-    state.gaps.open(from, from);
+    let at_most = now_ms().saturating_add(panes.max_future_skew_ms);
+    state.gaps.open(from, from, at_most);
     state.lost += lost.unsigned_abs();
     state.next_offset = span.start;
     state.splice = None;

@@ -1,10 +1,11 @@
 //! Starts the parts of the program, connects them, and ends them in order.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{self as blocking, Receiver, Sender};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::sync::mpsc::UnboundedSender;
@@ -59,6 +60,8 @@ type Part = (&'static str, JoinHandle<bool>);
 
 /// A loop that has not turned for this long is stuck.
 const LOOP_TURNS: Duration = Duration::from_secs(60);
+/// After a question that was not answered, checkpoints ask none for this long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 const WORKERS_DRAIN: Duration = Duration::from_millis(7500);
 const ASSIGNER_DRAIN: Duration = Duration::from_millis(500);
 
@@ -250,6 +253,7 @@ impl Parts {
     ) -> Result<Vec<Part>> {
         let (checkpoints_in, checkpoints) = blocking::channel();
         let control = Arc::clone(control);
+        let unanswered = Cell::new(None);
         let assigner = self.assigner.clone();
         let checkpointer = Checkpointer {
             store: self.store.clone(),
@@ -258,7 +262,15 @@ impl Parts {
             evaluators: evaluation.mailboxes.clone(),
             health: self.health.clone(),
             metrics: Arc::clone(&self.metrics),
-            topic_ids: Box::new(move |topics| control.topic_ids(topics, IDS).ok()),
+            topic_ids: Box::new(move |topics| {
+                let waited = unanswered.get();
+                if waited.is_some_and(|at: Instant| at.elapsed() < ASK_AGAIN) {
+                    return None;
+                }
+                let ids = control.topic_ids(topics, IDS).ok();
+                unanswered.set(ids.is_none().then(Instant::now));
+                ids
+            }),
             other_log: Box::new(move || {
                 // Without an assigner the program is stopping.
                 let _ = assigner.send(AssignerCommand::Look);
@@ -316,6 +328,7 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             neighbour: Neighbour::new(&kafka.group_id, &kafka.instance_id),
             again: BTreeSet::new(),
+            ids_missed: false,
         };
         let thread = spawn("assigner", move || {
             assigner.run();

@@ -295,7 +295,8 @@ impl<S: Source + 'static> Loop<S> {
         } = assignment;
         self.end(&partition);
         if let Err(error) = self.worker.source.assign(&partition, offset) {
-            tracing::error!(%partition, offset, "cannot be assigned: {error}");
+            tracing::error!(%partition, offset, "cannot be assigned, trying again: {error}");
+            (self.worker.out_of_range)(vec![partition]);
             return;
         }
         let index = |name: &str| {

@@ -2,7 +2,8 @@
 //! them before they were read, or the log they were in was replaced by another.
 //!
 //! What was lost had event times nobody knows. The rule: they lie between the newest pane that was
-//! being counted when the loss was found and the first event that is counted after it. Windows that
+//! being counted when the loss was found and the first event that is counted after it, and not after
+//! the loss was found, for a partition that no event comes to any more. Windows that
 //! overlap a gap have a coverage below 1, so they neither open nor end an incident.
 
 use std::collections::VecDeque;
@@ -23,21 +24,34 @@ pub struct Gap {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Gaps {
     closed: VecDeque<Gap>,
-    /// No event was counted after it yet: it goes on from `from_ms`, at least to `through_ms`.
-    open: Option<Gap>,
+    open: Option<OpenGap>,
+}
+
+/// No event was counted after it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct OpenGap {
+    from_ms: i64,
+    /// Where it ends at the earliest.
+    at_least_ms: i64,
+    /// Where it ends at the latest.
+    at_most_ms: i64,
 }
 
 impl Gaps {
-    /// Records went missing behind `from_ms`, at least up to `through_ms`. A gap that is still open
+    /// Records went missing behind `from_ms`, at least up to `at_least_ms`, and no further than
+    /// `at_most_ms`: what was lost was written before the loss was found. A gap that is still open
     /// grows.
-    pub fn open(&mut self, from_ms: i64, through_ms: i64) {
-        let before = self.open.unwrap_or(Gap {
+    pub fn open(&mut self, from_ms: i64, at_least_ms: i64, at_most_ms: i64) {
+        let new = OpenGap {
             from_ms,
-            through_ms,
-        });
-        self.open = Some(Gap {
-            from_ms: from_ms.min(before.from_ms),
-            through_ms: through_ms.max(before.through_ms),
+            at_least_ms,
+            at_most_ms: at_most_ms.max(at_least_ms),
+        };
+        let before = self.open.unwrap_or(new);
+        self.open = Some(OpenGap {
+            from_ms: new.from_ms.min(before.from_ms),
+            at_least_ms: new.at_least_ms.max(before.at_least_ms),
+            at_most_ms: new.at_most_ms.max(before.at_most_ms),
         });
     }
 
@@ -51,15 +65,15 @@ impl Gaps {
         }
         self.closed.push_back(Gap {
             from_ms: gap.from_ms,
-            through_ms: gap.through_ms.max(event_ms),
+            through_ms: event_ms.clamp(gap.at_least_ms, gap.at_most_ms),
         });
     }
 
-    /// Every gap; an open one reaches to the end of time.
+    /// Every gap; an open one reaches as far as it may.
     pub fn all(&self) -> impl Iterator<Item = Gap> {
         let open = self.open.map(|gap| Gap {
-            through_ms: i64::MAX,
-            ..gap
+            from_ms: gap.from_ms,
+            through_ms: gap.at_most_ms,
         });
         self.closed.iter().copied().chain(open)
     }
@@ -78,8 +92,8 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.close(5);
         assert_eq!(spans(&gaps), []);
-        gaps.open(10, 10);
-        assert_eq!(spans(&gaps), [(10, i64::MAX)]);
+        gaps.open(10, 10, 99);
+        assert_eq!(spans(&gaps), [(10, 99)]);
         gaps.close(30);
         gaps.close(40);
         assert_eq!(spans(&gaps), [(10, 30)]);
@@ -88,17 +102,25 @@ mod tests {
     #[test]
     fn a_gap_that_is_open_grows_and_covers_at_least_what_was_said() {
         let mut gaps = Gaps::default();
-        gaps.open(10, 20);
-        gaps.open(5, 15);
+        gaps.open(10, 20, 99);
+        gaps.open(5, 15, 50);
         gaps.close(7);
         assert_eq!(spans(&gaps), [(5, 20)]);
+    }
+
+    #[test]
+    fn a_gap_reaches_no_further_than_what_was_lost_can_be() {
+        let mut gaps = Gaps::default();
+        gaps.open(10, 10, 50);
+        gaps.close(70);
+        assert_eq!(spans(&gaps), [(10, 50)]);
     }
 
     #[test]
     fn the_oldest_are_forgotten() {
         let mut gaps = Gaps::default();
         for i in 0..20 {
-            gaps.open(i, i);
+            gaps.open(i, i, i);
             gaps.close(i);
         }
         assert_eq!(gaps.all().count(), MOST);

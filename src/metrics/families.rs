@@ -105,7 +105,7 @@ families! {
     window_end_timestamp_seconds: GaugeVec ["monitor"],
     /// Wall clock of the last evaluation of any sort.
     last_evaluation_timestamp_seconds: GaugeVec ["monitor"],
-    /// Share of the last closed window that lies after the first event; below 1 it is filling.
+    /// Share of the last closed window that lies after the first event and in which no records are known to be missing; below 1 it is filling, or has a gap.
     window_coverage_ratio: GaugeVec ["monitor"],
     /// Evaluations by what asked for them (final, live, manual) and result (ok, error).
     evaluations_total: IntCounterVec ["monitor", "trigger", "result"],

@@ -181,6 +181,10 @@ fn classify(code: Code, reason: &str) -> Trouble {
             }
         }
         Code::BrokerTransportFailure if reason.contains("certificate verify failed") => tls(reason),
+        // Logged before it is reported, and at times only logged.
+        Code::BrokerTransportFailure if reason.contains("SASL authentication error") => {
+            Trouble::Authentication(reason)
+        }
         Code::BrokerTransportFailure
             if state.contains("APIVERSION_QUERY") && reason.contains("Disconnected") =>
         {

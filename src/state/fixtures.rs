@@ -144,7 +144,7 @@ pub(crate) fn any_unit() -> impl Strategy<Value = UnitState> {
     let gaps = prop::collection::vec(gap, 0..20).prop_map(|all| {
         let mut gaps = Gaps::default();
         for (from_ms, through_ms, closes) in all {
-            gaps.open(from_ms, through_ms);
+            gaps.open(from_ms, through_ms, i64::MAX);
             if closes {
                 gaps.close(through_ms);
             }

@@ -31,13 +31,19 @@ use crate::kafka::Kafka;
 use crate::kafka::cluster::Cluster;
 use crate::kafka::secured::Secured;
 
+/// Tests that run at a time unless `--test-threads` says otherwise.
+const SIDE_BY_SIDE: usize = 4;
+
 fn main() -> ExitCode {
     let stage = Arc::new(Stage::default());
     let trials = cases::all()
         .into_iter()
         .map(|case| stage.trial(case))
         .collect();
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let mut arguments = Arguments::from_args();
+    // Most of the time a test waits, for a broker above all.
+    arguments.test_threads.get_or_insert(SIDE_BY_SIDE);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     stage.summarize();
     conclusion.exit_code()
 }

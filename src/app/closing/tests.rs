@@ -356,11 +356,40 @@ fn forgotten_panes_leave_the_windows_that_are_still_to_close() {
     closing.progress(reached(0, &[0, 1], 2, base, base));
     closing.progress(reached(1, &[0, 1], 1, base, base));
     assert_eq!(ends(&mut closing), [(10, 2)]);
-    closing.forget(&[sealed(0, 1), sealed(1, 1)]);
+    closing.progress(reached(0, &[2], 3, base, base));
+    let mut gaps = Gaps::default();
+    gaps.open(0, 19, 1000);
+    closing.forget(1, &[sealed(0, 1), sealed(1, 1)], &gaps);
+    assert!(closing.watermark().is_none(), "it is not heard of yet");
     closing.progress(assigned(1, after(base, 1)));
     assert!(closing.watermark().is_none(), "its new log begins anew");
-    closing.progress(reached(1, &[], 2, base, after(base, 1)));
-    assert_eq!(ends(&mut closing), [(20, 2)]);
+    gaps.close(5);
+    let again = Progress {
+        gaps,
+        ..reached(1, &[], 2, base, after(base, 1))
+    };
+    closing.progress(again);
+    let closed = closing.watermark().unwrap().snapshot;
+    assert_eq!((closed.bounds.end_ms, closed.counts.events), (20, 2));
+    assert_eq!(closed.coverage, 0.0);
+}
+
+#[test]
+fn what_is_missing_of_a_partition_that_is_no_more_stays_marked() {
+    let base = Instant::now();
+    let mut closing = closing(&[0, 1]);
+    closing.progress(reached(0, &[0], 1, base, base));
+    closing.progress(reached(1, &[0], 1, base, base));
+    assert_eq!(ends(&mut closing), [(10, 2)]);
+    closing.set_partitions(&[0]);
+    let mut gaps = Gaps::default();
+    gaps.open(0, 15, 15);
+    closing.forget(1, &[], &gaps);
+    closing.progress(reached(0, &[1, 2], 3, base, base));
+    let covered: Vec<_> = std::iter::from_fn(|| closing.watermark())
+        .map(|closed| closed.snapshot.coverage)
+        .collect();
+    assert_eq!(covered, [0.0, 0.5]);
 }
 
 /// One partition of the property test as the worker holds it.

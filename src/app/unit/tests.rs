@@ -120,10 +120,13 @@ fn every_offset_is_an_outcome_or_absent() {
 fn a_gap_ends_with_the_first_event_that_is_counted() {
     let mut c = Counting::from(0);
     let mut state = c.unit.state();
-    state.gaps.open(START, START);
+    state.gaps.open(START, START, START + 60_000);
     c.unit = Unit::restore(c.unit.key.clone(), 0, state);
     c.take(&text(0, "no event"));
-    assert_eq!(c.unit.gaps().all().next().unwrap().through_ms, i64::MAX);
+    assert_eq!(
+        c.unit.gaps().all().next().unwrap().through_ms,
+        START + 60_000
+    );
     c.take_all(&[event(1, 700), event(2, 900)]);
     let gaps: Vec<_> = c.unit.gaps().all().collect();
     assert_eq!(gaps.len(), 1);

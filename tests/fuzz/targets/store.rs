@@ -171,6 +171,8 @@ fn unit(next_offset: i64) -> UnitState {
             timestamp_ms: Some(5),
             hash: u64::MAX,
         }),
+        // What the golden file's units, of the first version, are taken for.
+        began_at: -5 * next_offset,
         ..UnitState::fresh(0, None)
     }
 }
