@@ -92,6 +92,12 @@ impl Case {
         }
     }
 
+    /// Too long for every `cargo test`: it runs where `PSIREN_TORTURE` is set, as `.ci/torture` does.
+    pub(crate) fn when_thorough(self) -> Self {
+        let words = "takes minutes: set PSIREN_TORTURE=ci, or run .ci/torture";
+        self.unless(size::sized(Some(words.to_owned()), None, None))
+    }
+
     /// Ignored with this reason, where there is one.
     pub(crate) fn unless(mut self, lacking: Option<String>) -> Self {
         self.lacking = lacking;

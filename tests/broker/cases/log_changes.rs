@@ -44,7 +44,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::cluster(
             "leaders_that_move_and_brokers_that_are_away_cost_no_record",
             leaders_that_move_and_brokers_that_are_away_cost_no_record,
-        ),
+        )
+        .when_thorough(),
     ]
 }
 

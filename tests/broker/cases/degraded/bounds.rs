@@ -19,10 +19,13 @@ const MORE_MIB: u64 = 160;
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case::shared(
-        "memory_is_bounded_whatever_the_records_hold",
-        memory_is_bounded_whatever_the_records_hold,
-    )]
+    vec![
+        Case::shared(
+            "memory_is_bounded_whatever_the_records_hold",
+            memory_is_bounded_whatever_the_records_hold,
+        )
+        .when_thorough(),
+    ]
 }
 
 /// How many records of each sort.
