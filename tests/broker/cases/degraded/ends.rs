@@ -110,7 +110,9 @@ fn termination_is_in_time_with_a_full_disk_and_says_so(kafka: &Kafka) {
     await_consumed(&psiren, FLIGHTS);
     psiren.wait_unready("checkpoints fail", LIMIT);
     psiren.signal("TERM");
-    assert_eq!(end(psiren), Some(1), "the last counts are not durable");
+    // The store makes room of its own at times, and then the last counts are durable after all.
+    let code = end(psiren);
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
 
     disk.make_read_only();
     let psiren = home.launch();
@@ -132,7 +134,8 @@ fn termination_is_in_time_with_a_full_disk_and_says_so(kafka: &Kafka) {
         accounted(&psiren) >= FLIGHTS as f64
     });
     psiren.wait_ready();
-    assert!(psiren.consumed() > 0.0, "everything was durable before");
+    let read_again = psiren.consumed() > 0.0;
+    assert_eq!(read_again, code == Some(1), "exit code {code:?}");
     psiren.terminate();
     let psiren = home.start();
     psiren.wait_ready();
