@@ -27,10 +27,9 @@ impl Assigner {
         let sealed = self.store.sealed(&key.monitor)?.into_iter();
         let sealed: Vec<_> = sealed.filter(|(k, _)| k == key).map(|(_, p)| p).collect();
         let units = self.store.units(&key.monitor)?;
-        let open = units.iter().find(|(k, _)| k == key);
-        let open = open.into_iter().flat_map(|(_, state)| state.open.keys());
-        let panes: BTreeSet<PaneId> = sealed.iter().map(|s| s.id).chain(open.copied()).collect();
+        let mut panes: BTreeSet<PaneId> = sealed.iter().map(|s| s.id).collect();
         if let Some((_, old)) = units.iter().find(|(k, _)| k == key) {
+            panes.extend(old.open.keys());
             fresh.gaps = old.gaps.clone();
         }
         if let (Some(first), Some(last)) = (panes.first(), panes.last()) {
