@@ -98,9 +98,9 @@ impl Case {
         self.unless(size::sized(Some(words.to_owned()), None, None))
     }
 
-    /// Ignored with this reason, where there is one.
+    /// Ignored with this reason, where there is one; the first that is given counts.
     pub(crate) fn unless(mut self, lacking: Option<String>) -> Self {
-        self.lacking = lacking;
+        self.lacking = self.lacking.or(lacking);
         self
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::Case;
 use crate::flights::{Golden, flights, golden, reference};
 use crate::kafka::Kafka;
@@ -16,6 +18,7 @@ const LIKELY: f64 = 0.25;
 const RESOLVE: f64 = 0.2;
 const MIN_EVENTS: u64 = 279;
 const DAY_MS: i64 = 86_400_000;
+const MAY_REPEAT: &str = "May repeat a message that already arrived.";
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -23,6 +26,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::shared(
             "a_difficult_receiver_hears_everything_in_the_end",
             a_difficult_receiver_hears_everything_in_the_end,
+        ),
+        Case::shared(
+            "a_message_on_its_way_in_a_kill_is_told_again_and_says_so",
+            a_message_on_its_way_in_a_kill_is_told_again_and_says_so,
         ),
         Case::shared(
             "history_is_summed_up_in_one_message",
@@ -92,6 +99,29 @@ fn a_difficult_receiver_hears_everything_in_the_end(kafka: &Kafka) {
         told("ok") >= Some(1.0)
     });
     psiren.terminate();
+}
+
+/// The receiver has the message, psiren does not know it yet: only the cursor can tell that it may have arrived.
+fn a_message_on_its_way_in_a_kill_is_told_again_and_says_so(kafka: &Kafka) {
+    let topic = now(kafka, "on-its-way");
+    let webhook = Webhook::start([Answer::After(Duration::from_secs(3))]);
+    let config = monitor(&topic, &webhook, r#"["temp"]"#);
+    let home = Home::new(kafka, &unique("on-its-way"), &config);
+    let psiren = home.start();
+    wait::until("a message", LIMIT, || webhook.count() == 1);
+    psiren.kill9();
+    let again = home.start();
+    wait::until("the message again", LIMIT, || webhook.count() > 1);
+    again.terminate();
+    let told: Vec<String> = webhook.delivered().iter().map(Value::to_string).collect();
+    assert!(!told[0].contains(MAY_REPEAT), "{}", told[0]);
+    assert!(told[1].contains(MAY_REPEAT), "{}", told[1]);
+    assert_eq!(first_change(&told[0]), first_change(&told[1]));
+}
+
+/// The text of a message's first incident.
+fn first_change(message: &str) -> Option<&str> {
+    message.split("*temp*").nth(1)?.split("UTC").next()
 }
 
 fn now(kafka: &Kafka, name: &str) -> Topic {

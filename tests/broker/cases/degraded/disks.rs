@@ -31,7 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
             "failing_disks_files_and_receivers_change_no_count",
             failing_disks_files_and_receivers_change_no_count,
         )
-        .unless(disk::refused()),
+        .unless(disk::refused())
+        .when_thorough(),
     ]
 }
 
