@@ -67,6 +67,8 @@ struct Partition {
     assigned_offset: i64,
     /// It waits for slower ones.
     paused: bool,
+    /// The last attempt to pause or resume it failed.
+    stuck: bool,
 }
 
 pub(super) struct Loop<S> {
@@ -320,6 +322,7 @@ impl<S: Source + 'static> Loop<S> {
             assigned: at,
             assigned_offset: offset,
             paused: false,
+            stuck: false,
         });
     }
 

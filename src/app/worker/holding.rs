@@ -135,7 +135,10 @@ impl<S: Source + 'static> Loop<S> {
                 Ok(()) => {
                     tracing::debug!(partition = %partition.id, paused = wait, "keeping in step");
                     partition.paused = wait;
+                    partition.stuck = false;
                 }
+                // Tried again at each turn, told once.
+                Err(_) if std::mem::replace(&mut partition.stuck, true) => {}
                 Err(error) => {
                     tracing::warn!(partition = %partition.id, "cannot be paused or resumed: {error}");
                 }

@@ -42,8 +42,16 @@ fn make(path: &Path, unfinished: PathBuf, builder: &Builder) -> Result<(), Failu
         Ok(()) => Ok(()),
         // Another process was faster. Whether it is still here is found out by opening.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Another process took the unfinished file for one that a crash had left, and is at work.
+        Err(error) if error.error.kind() == io::ErrorKind::NotFound => Err(locked(path)),
         Err(error) => Err(error.error.into()),
     }
+}
+
+fn locked(path: &Path) -> Failure {
+    Failure::State(StateError::Locked {
+        path: path.display().to_string(),
+    })
 }
 
 /// Removes what a crash left, unless a process is at work on it.
@@ -54,11 +62,13 @@ fn remove_unfinished(path: &Path) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     let Some(_lock) = lock(file)? else {
-        return Err(Failure::State(StateError::Locked {
-            path: path.display().to_string(),
-        }));
+        return Err(locked(path));
     };
-    Ok(fs::remove_file(path)?)
+    match fs::remove_file(path) {
+        // It was finished, and has got its name, since it was opened here.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => Ok(removed?),
+    }
 }
 
 /// Makes the name of the file as durable as its content.
@@ -67,4 +77,28 @@ fn sync_directory(dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::local::{LocalOptions, LocalStore};
+
+    #[test]
+    fn of_many_first_starts_at_once_some_begin_and_the_others_are_told_so() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let open = || LocalStore::open(dir.path(), LocalOptions::default());
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                starts.into_iter().map(|s| s.join().unwrap()).collect()
+            });
+            let refused = opened.iter().filter_map(|o| o.as_ref().err());
+            for error in refused {
+                assert!(matches!(error, StateError::Locked { .. }), "{error}");
+            }
+            drop(opened);
+            LocalStore::open(dir.path(), LocalOptions::default()).unwrap();
+        }
+    }
 }
