@@ -6,12 +6,14 @@
 pub mod check;
 mod client;
 pub mod demo;
+pub mod explain;
 pub mod health;
 mod memory;
 mod overrides;
 pub mod produce;
 pub mod reference;
 pub mod run;
+mod sum;
 mod terminal;
 pub mod trigger;
 pub mod validate;
@@ -61,6 +63,8 @@ pub enum Command {
     Produce(produce::ProduceArgs),
     /// Say everything `run` would refuse, without running
     Validate(validate::ValidateArgs),
+    /// Show one PSI of a running psiren as a sum to do again by hand
+    Explain(explain::ExplainArgs),
     /// Ask a running psiren to evaluate now
     Trigger(trigger::TriggerArgs),
     /// Ask a running psiren whether it is ready
@@ -82,6 +86,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reference(args) => reference::run(args, &load_config),
         Command::Produce(args) => produce::run(args),
         Command::Validate(args) => validate::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Health(args) => health::run(args),
         Command::Completions { shell } => completions(shell),

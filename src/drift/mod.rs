@@ -33,6 +33,7 @@ pub mod report;
 pub mod ring;
 pub mod status;
 pub mod window;
+pub mod words;
 
 pub use counts::{Cell, Layout, PaneCounts};
 pub use edges::{Binning, Closed};

@@ -10,9 +10,7 @@ use super::body::Checked;
 use super::error::{ApiError, ErrorBody};
 use super::figures::{FeatureFigures, Window};
 use super::monitors::find;
-use crate::drift::{
-    Binning, Definition, DriftReport, FeatureDefinition, FeatureKind, FeatureReport, Psi,
-};
+use crate::drift::{Binning, Definition, DriftReport, FeatureDefinition, FeatureReport, Psi};
 
 /// One feature, bucket by bucket.
 #[derive(Serialize, ToSchema)]
@@ -116,7 +114,7 @@ fn reference_buckets(feature: &FeatureDefinition) -> Vec<ReferenceBucket> {
         .map(|(i, (bucket, events))| {
             let (lower, upper) = ends(&feature.reference.binning, i);
             ReferenceBucket {
-                range: range(feature, i),
+                range: feature.bucket_words(i),
                 share: share(events, total),
                 bucket,
                 lower,
@@ -145,17 +143,6 @@ fn window_buckets(
             term: psi.and_then(|psi| psi.terms.get(i)).copied(),
         })
         .collect()
-}
-
-/// What bucket `i` holds, in words; `None` for a category whose name must not be shown.
-fn range(feature: &FeatureDefinition, i: usize) -> Option<String> {
-    let binning = &feature.reference.binning;
-    let hidden = feature.redact && binning.kind() == FeatureKind::Categorical;
-    match i + 1 {
-        last if last > binning.buckets() => Some("missing".to_owned()),
-        last if last < binning.buckets() && hidden => None,
-        _ => Some(binning.bucket_range(i)),
-    }
 }
 
 fn ends(binning: &Binning, i: usize) -> (Option<f64>, Option<f64>) {

@@ -4,9 +4,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::drift::words::short;
 use crate::drift::{
     Definition, DriftReport, DriftStatus, FeatureDefinition, FeatureKind, FeatureReport,
-    MissingRule, OpenIncident, Reason, WindowBounds,
+    OpenIncident, Reason, WindowBounds,
 };
 use crate::text::rfc3339;
 
@@ -123,7 +124,7 @@ impl FeatureFigures {
             status_text: status.words(),
             reason: report.map_or_else(
                 || "no window has closed yet".to_owned(),
-                |(report, filling)| reason(feature, report, filling),
+                |(report, filling)| feature.reason(report, filling),
             ),
             events: counts.map(|r| r.values),
             missing: counts.map(|r| r.missing),
@@ -198,36 +199,4 @@ impl Incident {
 pub(super) fn worst(report: &DriftReport) -> DriftStatus {
     let statuses = report.features.iter().map(|feature| feature.status);
     statuses.max().unwrap_or(DriftStatus::InsufficientData)
-}
-
-/// A figure for people: four decimals at most.
-pub(super) fn short(x: f64) -> String {
-    let text = format!("{x:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn reason(feature: &FeatureDefinition, report: &FeatureReport, filling: bool) -> String {
-    let judged = match feature.missing {
-        MissingRule::Exclude => report.values,
-        MissingRule::Bucket => report.values + report.missing,
-    };
-    let (possible, likely) = (feature.thresholds.possible, feature.thresholds.likely);
-    let why = match (report.psi, report.status) {
-        (None, _) if report.records() > 0 => {
-            "every value in the window is missing or has a wrong type".to_owned()
-        }
-        (None, _) => "no values in the window".to_owned(),
-        (_, DriftStatus::InsufficientData) => {
-            format!("{judged} of {} values needed", feature.min_events)
-        }
-        (Some(psi), DriftStatus::NoDrift) => format!("PSI {} is below {possible}", short(psi)),
-        (Some(psi), DriftStatus::PossibleDrift) => {
-            format!("PSI {} lies between {possible} and {likely}", short(psi))
-        }
-        (Some(psi), DriftStatus::LikelyDrift) => format!("PSI {} is above {likely}", short(psi)),
-    };
-    match filling {
-        true => format!("{why}; the window reaches back before the first event"),
-        false => why,
-    }
 }

@@ -9,8 +9,8 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse};
 
 use super::Site;
-use super::figures::short;
 use super::status::{FeatureStatus, MonitorStatus, Status};
+use crate::drift::words::short;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");

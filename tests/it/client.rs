@@ -1,10 +1,10 @@
-//! `psiren trigger` and `psiren health` against the real accept loop.
+//! `psiren trigger`, `psiren explain` and `psiren health` against the real accept loop.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, FromArgMatches};
-use psiren::cli::{health, trigger};
+use psiren::cli::{explain, health, trigger};
 use psiren::config::HttpConfig;
 use psiren::drift::Trigger;
 use psiren::http::serve;
@@ -12,18 +12,16 @@ use psiren::http::state::CheckOutcome;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::sample::report;
+use crate::support::sample::{END, report};
 use crate::support::site::{Site, http_config};
 
 const TOKEN: &str = "0123456789abcdef";
 
 /// Runs a command as the command line would.
-async fn run<A>(
-    command: fn(A) -> anyhow::Result<ExitCode>,
-    arguments: &[&str],
-) -> anyhow::Result<ExitCode>
+async fn run<A, T>(command: fn(A) -> anyhow::Result<T>, arguments: &[&str]) -> anyhow::Result<T>
 where
     A: Args + FromArgMatches + Send + 'static,
+    T: Send + 'static,
 {
     let arguments = ["psiren"].iter().chain(arguments);
     let matches = A::augment_args(clap::Command::new("psiren")).try_get_matches_from(arguments)?;
@@ -120,4 +118,46 @@ async fn what_psiren_refuses_is_passed_on_in_its_words() {
     assert!(error.contains("did you mean \"flights\"?"), "{error}");
     let json = [url[0], url[1], "--token-file", file, "--format", "json"];
     assert_eq!(run(trigger::run, &json).await.unwrap(), ExitCode::SUCCESS);
+}
+
+/// The total of the sum is the PSI that the interface gives, for a closed window, one in history and
+/// one that is open; a redacted category has no name.
+#[tokio::test]
+async fn a_sum_is_explained_from_what_a_running_psiren_counted() {
+    let (_site, url) = psiren(1.0).await;
+    let end = END.to_string();
+    for which in [vec![], vec!["--live"], vec!["--end", end.as_str()]] {
+        for feature in ["dep_delay", "carrier", "gate"] {
+            let arguments = [&[feature, "--url", url.as_str()], &which[..]].concat();
+            let text = run(explain::explain, &arguments).await.unwrap();
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let total = text.lines().find(|line| line.starts_with("total")).unwrap();
+            let total = total.rsplit(' ').next().unwrap().parse::<f64>().ok();
+            let psi = report(Trigger::Final, 1.0).feature(feature).unwrap().psi;
+            let both = total.zip(psi);
+            let same = both.map_or(total == psi, |(total, psi)| (total - psi).abs() < 1e-7);
+            assert!(same, "{psi:?} in {text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_explained_says_what_there_is() {
+    let (_site, url) = psiren(1.0).await;
+    let error = |arguments: &'static [&'static str]| {
+        let arguments = [arguments, &["--url", url.as_str()]].concat();
+        async move { run(explain::run, &arguments).await.unwrap_err().to_string() }
+    };
+    let unknown = error(&["dep_dely"]).await;
+    assert!(
+        unknown.contains("watched are dep_delay, carrier, gate"),
+        "{unknown}"
+    );
+    let other = error(&["gate", "--monitor", "fligths"]).await;
+    assert!(other.contains("did you mean \"flights\"?"), "{other}");
+    let never = error(&["gate", "--end", "2001-01-01T00:00:00Z"]).await;
+    assert!(never.contains("ended at 2001-01-01T00:00:00Z"), "{never}");
+    let no_time = error(&["gate", "--end", "yesterday"]).await;
+    assert!(no_time.contains("expected RFC 3339"), "{no_time}");
 }

@@ -136,6 +136,8 @@ pub enum OutputFormat {
     Csv,
     /// One number: the PSI of one feature in the last window
     Value,
+    /// The sum behind that number, bucket by bucket, to do again by hand
+    Explain,
     /// Gauges with timestamps, to load into Prometheus as history
     Openmetrics,
 }

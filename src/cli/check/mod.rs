@@ -7,6 +7,7 @@ mod args;
 mod csv;
 mod engine;
 mod error;
+mod explain;
 mod json;
 mod openmetrics;
 mod output;

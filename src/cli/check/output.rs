@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::settings::Settings;
-use super::{CheckArgs, CheckError, Checked, OutputFormat, csv, json, openmetrics, table};
+use super::{CheckArgs, CheckError, Checked, OutputFormat, csv, explain, json, openmetrics, table};
 use crate::cli::is_same_file;
 use crate::monitor::Monitor;
 
@@ -31,8 +31,8 @@ pub(super) fn possible(
         ));
     }
     match args.format {
-        OutputFormat::Value if features.len() != 1 => usage(format!(
-            "--format value prints the PSI of one feature; choose one of the {} with --feature NAME",
+        OutputFormat::Value | OutputFormat::Explain if features.len() != 1 => usage(format!(
+            "this --format is about the PSI of one feature; choose one of the {} with --feature NAME",
             features.len()
         )),
         OutputFormat::Openmetrics if settings.monitor.timestamp.is_none() => usage(
@@ -77,6 +77,7 @@ fn render(
         OutputFormat::Csv => csv::render(monitor, checked, args.counts),
         OutputFormat::Openmetrics => openmetrics::render(monitor, checked),
         OutputFormat::Value => return value(checked),
+        OutputFormat::Explain => Ok(explain::render(settings, monitor, checked)),
     };
     rendered.map_err(|source| CheckError::Output {
         name: "the result".to_owned(),
