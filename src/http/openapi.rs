@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{check, features, health, history, metrics, monitors, reload, status};
+use super::{check, events, features, health, history, metrics, monitors, reload, series, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,12 +16,15 @@ use super::{check, features, health, history, metrics, monitors, reload, status}
         monitors::detail,
         features::detail,
         history::history,
+        series::series,
+        events::events,
         check::check,
         reload::reload,
         metrics::metrics,
         health::livez,
         health::readyz,
     ),
+    components(schemas(events::EvaluationEvent, events::StatusEvent)),
     tags(
         (name = "figures", description = "what was found"),
         (name = "change", description = "what changes something; needs the token where one is set"),
