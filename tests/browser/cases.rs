@@ -1,15 +1,26 @@
 //! The tests, by what somebody wants of the page.
 
-use crate::driver::{Driver, Look};
-use crate::program::{Feature, Program, Watched};
-use crate::sight::Sight;
+mod figures;
+mod hands;
+mod names;
+mod news;
 
-pub(crate) fn all() -> Vec<(&'static str, fn(&Driver))> {
-    vec![]
+use crate::driver::Driver;
+
+pub(crate) type Case = (&'static str, fn(&Driver));
+
+pub(crate) fn all() -> Vec<Case> {
+    [
+        figures::cases(),
+        hands::cases(),
+        names::cases(),
+        news::cases(),
+    ]
+    .concat()
 }
 
 /// Runs a test's steps to their end.
-fn wait(steps: impl Future<Output = ()>) {
+fn play(steps: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -5,12 +5,14 @@
 
 mod axe;
 mod cases;
+mod console;
 mod driver;
 #[expect(dead_code, reason = "the tests on a broker send signals too")]
 #[path = "../broker/process.rs"]
 mod process;
 mod program;
 mod sight;
+#[expect(dead_code, reason = "pages are awaited elsewhere")]
 #[path = "../broker/wait.rs"]
 mod wait;
 

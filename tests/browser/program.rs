@@ -78,6 +78,11 @@ impl Program {
         self.process.kill();
     }
 
+    /// Stops it without ending it: it keeps its port and answers nobody.
+    pub(crate) fn freeze(&self) {
+        self.process.signal("STOP");
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("psiren.log")).unwrap_or_default()
     }
@@ -152,8 +157,8 @@ impl Feature {
 }
 
 impl Watched {
-    /// `settings` are lines of the monitor's table; windows are hours.
-    pub(crate) fn start(features: Vec<Feature>, settings: &str) -> Self {
+    /// `settings` are lines of the monitor's table, `http` of the interface's; windows are hours.
+    pub(crate) fn start(features: Vec<Feature>, settings: &str, http: &str) -> Self {
         let broker = MockCluster::new(1).expect("an embedded broker");
         broker.create_topic(TOPIC, 1, 1).expect("a topic");
         let servers = broker.bootstrap_servers();
@@ -177,6 +182,7 @@ path = "psi.csv"
 
 [http]
 listen = "127.0.0.1:0"
+{http}
 
 [state]
 dir = "state"

@@ -6,6 +6,7 @@ use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::{Client, Locator};
 use serde_json::Value;
 
+use crate::console::Console;
 use crate::driver::{Driver, Look};
 use crate::program::screenshots;
 
@@ -115,8 +116,10 @@ impl Sight {
             .collect()
     }
 
-    /// Errors in the browser's console, scripts that the policy stopped among them.
-    pub(crate) async fn complaints(&self) -> Value {
-        self.run("return window.complaints ?? []").await
+    /// No script failed and the policy stopped nothing, as far as the browser's console says.
+    pub(crate) async fn expect_no_complaint(&self) {
+        let said = self.client.issue_cmd(Console).await;
+        let said = said.expect("the console can be read");
+        assert_eq!(said.as_array().map(Vec::len), Some(0), "{said:#}");
     }
 }

@@ -162,7 +162,7 @@ let chosen = readUrl();
 /** What the server has said. */
 const known = { status: null, receivedAt: 0, series: null, detail: null, chart: null };
 /** When anything was last heard, and how the page hears of news. */
-const link = { heardAt: Date.now(), failing: null, streaming: false };
+const link = { heardAt: Date.now(), failing: null, streaming: false, silent: false };
 /** The feature that is shown when none is chosen, kept while figures move. */
 const fallback = { monitor: null, feature: null };
 
@@ -212,6 +212,7 @@ async function ask(path, { query = {}, ...options } = {}) {
 function heard() {
   link.heardAt = Date.now();
   link.failing = null;
+  link.silent = false;
 }
 
 let running = false, wanted = false, timer = 0, startedAt = 0;
@@ -395,7 +396,9 @@ function tick() {
 
 function notices(monitor, silent) {
   const words = [];
-  if (link.failing && Date.now() - link.failing.since > 3000 || silent > (link.streaming ? SILENT_MS : POLL_MS + 30_000)) {
+  // Once told, it stays until something is heard: a connection that is then closed is no news.
+  link.silent ||= link.failing && Date.now() - link.failing.since > 3000 || silent > (link.streaming ? SILENT_MS : POLL_MS + 30_000);
+  if (link.silent) {
     const since = clockFormat.format(link.failing ? link.failing.since : link.heardAt);
     words.push(link.failing?.why ?? `psiren has not answered since ${since} UTC. The figures below are from before.`);
   }
