@@ -122,7 +122,11 @@ fn properties(folder: &TempDir, ports: Ports) -> String {
 
 fn java(jars: &Jars, folder: &TempDir) -> Command {
     let mut java = Command::new("java");
-    java.current_dir(folder).arg("-cp").arg(jars.class_path());
+    java.current_dir(folder)
+        // A short life: less than half of the processor time until it listens.
+        .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
+        .arg("-cp")
+        .arg(jars.class_path());
     java
 }
 
