@@ -121,7 +121,7 @@ impl Drop for Replay {
             let profile = if size.is_empty() {
                 ""
             } else {
-                "--profile torture "
+                "--config profile.dev.opt-level=2 "
             };
             // Nobody may be there to read it.
             let _ = writeln!(
