@@ -455,6 +455,7 @@ async fn the_page_lists_the_worst_feature_first_and_names_as_text() {
     hostile.waiting_for = Some("<img src=x onerror=alert(1)> {now}".into());
     let site = Site::new(HttpConfig {
         public_url: Some("https://example.org/drift".into()),
+        dashboard_url: Some("https://grafana.example/d/psiren-drift/psiren".into()),
         ..http_config()
     });
     site.view.send(Arc::new(hostile)).unwrap();
@@ -467,6 +468,8 @@ async fn the_page_lists_the_worst_feature_first_and_names_as_text() {
     let place = |feature: &str| page.find(&format!("features/{feature}\"")).unwrap();
     assert!(place("dep_delay") < place("carrier") && place("carrier") < place("gate"));
     assert!(page.contains("href=\"/drift/page.css\""));
+    let dashboard = "https://grafana.example/d/psiren-drift/psiren?var-monitor=flights";
+    assert!(page.contains(&format!("href=\"{dashboard}\"")));
     assert_eq!(site.get("/drift/page.css").await.0, StatusCode::OK);
     assert!(page.contains("likely drift") && page.contains("open incident: psi"));
 }
