@@ -1,0 +1,23 @@
+//! The tests, by name.
+
+mod alerts;
+mod dashboard;
+
+use crate::stage::Stage;
+
+type Case = fn(&mut Stage);
+
+pub(crate) const ALL: &[(&str, Case)] = &[
+    (
+        "every_query_of_the_dashboard_returns_data",
+        dashboard::every_query_returns_data,
+    ),
+    (
+        "a_psiren_that_is_gone_shows_as_down",
+        dashboard::a_psiren_that_is_gone_shows_as_down,
+    ),
+    (
+        "alertmanager_hears_of_an_incident_and_of_its_end",
+        alerts::alertmanager_hears_of_an_incident_and_of_its_end,
+    ),
+];
