@@ -17,6 +17,10 @@ pub(crate) const ALL: &[(&str, Case)] = &[
         dashboard::a_psiren_that_is_gone_shows_as_down,
     ),
     (
+        "the_terms_of_the_buckets_add_up_to_the_psi",
+        dashboard::the_terms_of_the_buckets_add_up_to_the_psi,
+    ),
+    (
         "alertmanager_hears_of_an_incident_and_of_its_end",
         alerts::alertmanager_hears_of_an_incident_and_of_its_end,
     ),

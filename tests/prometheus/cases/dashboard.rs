@@ -52,10 +52,8 @@ pub(super) fn a_psiren_that_is_gone_shows_as_down(stage: &mut Stage) {
     let dashboard = Dashboard::read(PATH);
     let prometheus = stage.prometheus();
     let mut gone = opened(&dashboard, &prometheus);
-    let queries = dashboard.queries();
     let state = |chosen: &Chosen| {
-        let query = queries.iter().find(|q| q.place.contains("\"psiren\""));
-        let expr = chosen.put_into(&query.expect("the panel psiren").expr);
+        let expr = chosen.put_into(&query(&dashboard, "psiren", "A").expr);
         prometheus.instant(&expr).expect("a query")
     };
     wait::until("psiren to be up", LIMIT, || state(&gone) == [[2.0]]);
@@ -65,6 +63,27 @@ pub(super) fn a_psiren_that_is_gone_shows_as_down(stage: &mut Stage) {
         }
     }
     assert_eq!(state(&gone), [[0.0]]);
+}
+
+pub(super) fn the_terms_of_the_buckets_add_up_to_the_psi(stage: &mut Stage) {
+    let dashboard = Dashboard::read(PATH);
+    let prometheus = stage.prometheus();
+    let chosen = opened(&dashboard, &prometheus);
+    let terms = query(&dashboard, "What each bucket contributes", "D").expr;
+    let psi = r#"psiren_psi{monitor="$monitor", feature="$detail"}"#;
+    let difference = chosen.put_into(&format!("sum({terms}) - scalar({psi})"));
+    wait::until("terms that add up", LIMIT, || {
+        let found = prometheus.instant(&difference).expect("a query");
+        found.iter().flatten().any(|left| left.abs() < 1e-9)
+    });
+}
+
+/// The query of the panel with this title.
+fn query(dashboard: &Dashboard, title: &str, id: &str) -> Query {
+    let place = format!("panel {title:?}, {id:?}");
+    let mut queries = dashboard.queries().into_iter();
+    let found = queries.find(|query| query.place == place);
+    found.unwrap_or_else(|| panic!("no {place}"))
 }
 
 /// The variables as of a dashboard that was just opened.
