@@ -1,5 +1,7 @@
 //! How numbers and instants are spelt wherever a person or a file reads them. Pure.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 
 /// Thousands apart: `1,234,567`.
@@ -46,6 +48,28 @@ pub(crate) fn without_credentials(text: &str) -> String {
     shown + rest
 }
 
+/// Text for one segment or one value of a URL (RFC 3986, unreserved characters stay).
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            byte => {
+                // Writing to a string cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+/// `dashboard_url` with the monitor chosen; `monitor` is a variable of the dashboard.
+pub(crate) fn dashboard_of(dashboard_url: &str, monitor: &str) -> String {
+    format!("{dashboard_url}?var-monitor={}", encode(monitor))
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -54,6 +78,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_become_values_of_a_url() {
+        assert_eq!(
+            dashboard_of("https://g.example/d/psiren-drift/psiren", "a/b?ü&"),
+            "https://g.example/d/psiren-drift/psiren?var-monitor=a%2Fb%3F%C3%BC%26"
+        );
+    }
 
     #[test]
     fn what_stands_before_an_at_is_masked_where_it_may_be_a_password() {

@@ -91,6 +91,9 @@ pub(crate) fn start(app: App, shutdown: &CancellationToken) -> Result<Running> {
         log_head: Arc::new(log_head),
         shutdown: shutdown.clone(),
     };
+    if let Some(url) = &parts.config.http.public_url {
+        parts.metrics.page(url);
+    }
     let brokers = &parts.config.kafka.bootstrap_servers;
     let words = format!("the topics' partitions are not assigned yet; asking {brokers}");
     parts.health.hold("partitions", words);
@@ -485,6 +488,7 @@ pub(super) fn notify_config(config: &Config, monitors: &[Arc<Monitor>]) -> sink:
         receivers: config.receivers.clone(),
         labels: config.labels.clone(),
         public_url: config.http.public_url.clone(),
+        dashboard_url: config.http.dashboard_url.clone(),
         monitors: monitors
             .iter()
             .map(|m| {

@@ -121,6 +121,7 @@ fn http(entries: &mut Vec<Entry>, http: &HttpConfig) {
     }
     section.put(&["allowed_hosts"], texts(&http.allowed_hosts));
     section.some(&["public_url"], http.public_url.as_deref());
+    section.some(&["dashboard_url"], http.dashboard_url.as_deref());
     section.some(&["bucket_metrics"], http.bucket_metrics);
 }
 

@@ -296,6 +296,8 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Where people reach the page; its path is the prefix the program is served under.
     pub public_url: Option<String>,
+    /// Where people reach the Grafana dashboard.
+    pub dashboard_url: Option<String>,
     /// Export one series per bucket even above 2,000 of them.
     pub bucket_metrics: Option<bool>,
 }

@@ -170,6 +170,7 @@ pub(super) struct RawHttp {
     pub(super) token_file: Typed<String>,
     pub(super) allowed_hosts: Vec<Spanned<String>>,
     pub(super) public_url: Typed<String>,
+    pub(super) dashboard_url: Typed<String>,
     pub(super) bucket_metrics: Option<bool>,
 }
 

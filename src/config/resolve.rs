@@ -124,35 +124,46 @@ impl Resolver<'_> {
     }
 
     fn http(&mut self, raw: &RawHttp) -> HttpConfig {
-        let public_url = self.text(&raw.public_url);
-        if let (Some(url), Some(typed)) = (&public_url, &raw.public_url)
-            && (!is_http_url(url) || url.contains(['?', '#']))
-        {
-            self.faults.add(
-                typed.span(),
-                format!(
-                    "found {:?}, expected the address of the page",
-                    without_credentials(url)
-                ),
-                "write it like \"https://psiren.example.com/prefix\", without query or fragment",
-            );
-        }
-        if let (Some(url), Some(typed)) = (&public_url, &raw.public_url)
-            && url.contains('@')
-        {
-            self.faults.add(
-                typed.span(),
-                "the address of the page holds a user or a password",
-                "leave it out; it would be shown on the page and in messages",
-            );
-        }
         HttpConfig {
             listen: self.listen(raw),
             token: self.token(raw),
             allowed_hosts: self.texts(&raw.allowed_hosts),
-            public_url,
+            public_url: self.shown_url(
+                &raw.public_url,
+                "the page",
+                "https://psiren.example.com/prefix",
+            ),
+            dashboard_url: self.shown_url(
+                &raw.dashboard_url,
+                "the dashboard",
+                "https://grafana.example.com/d/psiren-drift/psiren",
+            ),
             bucket_metrics: raw.bucket_metrics,
         }
+    }
+
+    /// The address of `what`, which people are shown as a link and to which more is appended.
+    fn shown_url(&mut self, raw: &Typed<String>, what: &str, example: &str) -> Option<String> {
+        let url = self.text(raw)?;
+        let span = raw.as_ref()?.span();
+        if !is_http_url(&url) || url.contains(['?', '#']) {
+            self.faults.add(
+                span.clone(),
+                format!(
+                    "found {:?}, expected the address of {what}",
+                    without_credentials(&url)
+                ),
+                format!("write it like {example:?}, without query or fragment"),
+            );
+        }
+        if url.contains('@') {
+            self.faults.add(
+                span,
+                format!("the address of {what} holds a user or a password"),
+                "leave it out; it would be shown on the page and in messages",
+            );
+        }
+        Some(url)
     }
 
     fn listen(&mut self, raw: &RawHttp) -> SocketAddr {

@@ -112,8 +112,8 @@ pub(super) fn find<'a>(site: &'a Site, name: &str) -> Result<&'a MonitorHandle, 
 )]
 pub(super) async fn list(State(site): State<Site>) -> Json<MonitorList> {
     let now = Timestamp::now();
-    let entry = |monitor| {
-        let status = MonitorStatus::of(monitor, now);
+    let entry = |monitor: &MonitorHandle| {
+        let status = MonitorStatus::of(&site, monitor, now);
         MonitorEntry {
             monitor: status.monitor,
             topic: status.topic,
@@ -147,7 +147,7 @@ pub(super) async fn detail(
         reason: reason.clone(),
     });
     Ok(Json(MonitorDetail {
-        status: MonitorStatus::of(monitor, Timestamp::now()),
+        status: MonitorStatus::of(&site, monitor, Timestamp::now()),
         definition: DefinitionBody::of(monitor),
         left_out: left_out.collect(),
     }))

@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse};
 use super::Site;
 use super::status::{FeatureStatus, MonitorStatus, Status};
 use crate::drift::words::short;
+use crate::text::encode;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -72,10 +73,20 @@ fn monitor(site: &Site, monitor: &MonitorStatus) -> String {
          <th scope=\"col\" class=\"n\">PSI</th><th scope=\"col\" class=\"n\">Live</th>\
          <th scope=\"col\" class=\"n\">Events</th><th scope=\"col\" class=\"n\">Missing</th>\
          <th scope=\"col\">Why</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n\
-         <p><a href=\"{history}\">History as CSV</a></p>\n</section>\n",
+         <p><a href=\"{history}\">History as CSV</a>{}</p>\n</section>\n",
         badge(monitor.status, monitor.status_text),
         facts(monitor),
+        dashboard(monitor),
     )
+}
+
+/// The way to the monitor's Grafana dashboard, where one is configured.
+fn dashboard(monitor: &MonitorStatus) -> String {
+    let Some(url) = &monitor.dashboard_url else {
+        return String::new();
+    };
+    let url = escape(url);
+    format!(" · <a href=\"{url}\">Grafana dashboard</a>")
 }
 
 /// Open incidents first, then by status, then by PSI.
@@ -187,23 +198,6 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Text for one segment or one value of a URL (RFC 3986, unreserved characters stay).
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            byte => {
-                // Writing to a string cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +208,5 @@ mod tests {
             escape("<b a='{x}'>&\""),
             "&lt;b a=&#39;&#123;x&#125;&#39;&gt;&amp;&quot;"
         );
-        assert_eq!(encode("a/b?ü&"), "a%2Fb%3F%C3%BC%26");
     }
 }

@@ -12,7 +12,7 @@ use super::Site;
 use super::figures::{Evaluation, FeatureFigures, Incident, Window, worst};
 use super::state::{MonitorHandle, MonitorView};
 use crate::drift::{DriftReport, DriftStatus};
-use crate::text::rfc3339;
+use crate::text::{dashboard_of, rfc3339};
 
 /// Where the program stands.
 #[derive(Serialize, ToSchema)]
@@ -31,6 +31,8 @@ pub(super) struct Status {
 pub(super) struct MonitorStatus {
     pub(super) monitor: String,
     pub(super) topic: String,
+    /// The monitor's Grafana dashboard, where one is configured.
+    pub(super) dashboard_url: Option<String>,
     /// `stale` or the worst feature's status.
     pub(super) status: &'static str,
     pub(super) status_text: &'static str,
@@ -79,20 +81,22 @@ impl Status {
             ready: reasons.is_empty(),
             reasons,
             now: rfc3339(now.as_millisecond()),
-            monitors: monitors.map(|m| MonitorStatus::of(m, now)).collect(),
+            monitors: monitors.map(|m| MonitorStatus::of(site, m, now)).collect(),
         }
     }
 }
 
 impl MonitorStatus {
-    pub(super) fn of(monitor: &MonitorHandle, now: Timestamp) -> Self {
+    pub(super) fn of(site: &Site, monitor: &MonitorHandle, now: Timestamp) -> Self {
         let view = monitor.view.borrow().clone();
         let last = view.last_final.as_deref();
         let (status, status_text) = standing(&view);
+        let dashboard = site.app.config.dashboard_url.as_deref();
         let age_ms = |at: i64| (now.as_millisecond() - at).max(0);
         Self {
             monitor: monitor.config.name.clone(),
             topic: monitor.config.topic.clone(),
+            dashboard_url: dashboard.map(|url| dashboard_of(url, &monitor.config.name)),
             status,
             status_text,
             stale: view.stale,

@@ -85,6 +85,8 @@ families! {
     status: GaugeVec ["monitor", "feature"],
     /// 1 while an incident is open, by reason (psi, missing, invalid; stale with an empty feature), else 0.
     incident: GaugeVec ["monitor", "feature", "reason"],
+    /// Since when the incident is open: the end of the window that opened it, event time; for stale, the wall clock. Absent while none is open.
+    incident_start_timestamp_seconds: GaugeVec ["monitor", "feature", "reason"],
     /// PSI at which a status begins, by level (possible, likely).
     threshold: GaugeVec ["monitor", "feature", "level"],
     /// 1 once every partition of the monitor was read to its end, else 0.
@@ -163,6 +165,8 @@ families! {
     reference_info: GaugeVec ["monitor", "reference", "rows"],
     /// Always 1: the monitor, its topic and the configured labels.
     monitor_info: InfoVec ["monitor", "topic"],
+    /// Always 1: where people reach the page, `http.public_url`; absent where that is not set.
+    page_info: GaugeVec ["url"],
     /// Always 1: the version that runs.
     build_info: GaugeVec ["version", "os", "arch"],
     /// 1 when ready, else 0; /readyz says why not.

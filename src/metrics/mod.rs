@@ -186,6 +186,12 @@ impl Metrics {
         }
     }
 
+    /// Where people reach the page.
+    pub fn page(&self, url: &str) {
+        let info = &self.families.page_info;
+        info.with_label_values(&[url]).set(1.0);
+    }
+
     pub fn rebalance(&self) {
         self.counter(&self.families.rebalances_total, &[], 1);
     }

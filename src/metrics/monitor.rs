@@ -155,13 +155,12 @@ impl MonitorMetrics {
         }
     }
 
-    /// Sets which incidents are open; the others are not.
+    /// Sets which incidents are open, and since when; the others are not.
     pub fn incidents(&self, open: &[OpenIncident]) {
-        let is_open = |feature: &str, reason| {
+        self.each_incident(|feature, reason| {
             let mut open = open.iter();
-            open.any(|incident| incident.feature == feature && incident.reason == reason)
-        };
-        self.each_incident(|feature, reason| is_open(feature, reason));
+            open.find(|incident| incident.feature == feature && incident.reason == reason)
+        });
     }
 
     pub fn caught_up(&self, caught_up: bool) {
@@ -247,12 +246,15 @@ impl MonitorMetrics {
         set_or_remove(&self.families.status, &[&self.monitor, ""], value);
     }
 
-    fn each_incident(&self, is_open: impl Fn(&str, Reason) -> bool) {
+    fn each_incident<'a>(&self, found: impl Fn(&str, Reason) -> Option<&'a OpenIncident>) {
+        let families = &self.families;
         let set = |feature: &str, reason: Reason| {
-            self.families
-                .incident
-                .with_label_values(&[self.monitor.as_str(), feature, reason.as_str()])
-                .set(f64::from(u8::from(is_open(feature, reason))));
+            let labels = [self.monitor.as_str(), feature, reason.as_str()];
+            let incident = found(feature, reason);
+            let is_open = f64::from(u8::from(incident.is_some()));
+            families.incident.with_label_values(&labels).set(is_open);
+            let since = incident.map(|incident| seconds(incident.since_ms));
+            set_or_remove(&families.incident_start_timestamp_seconds, &labels, since);
         };
         for feature in &self.features {
             for reason in Reason::FEATURE {

@@ -285,6 +285,13 @@ fn no_mistake_makes_a_secret_visible() {
             ),
         ),
         (
+            "a password in the dashboard's address",
+            good.replace(
+                &token,
+                &format!("dashboard_url = \"https://user:{CANARY}@h/\""),
+            ),
+        ),
+        (
             "a password in an address that is none",
             good.replace(&token, &format!("public_url = \"ftp://user:{CANARY}@h/\"")),
         ),

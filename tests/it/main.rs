@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod config;
 mod confined;
+mod dashboard;
 mod help;
 mod http;
 mod metrics;

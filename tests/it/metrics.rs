@@ -55,6 +55,7 @@ fn filled() -> (Arc<Metrics>, Arc<MonitorMetrics>) {
     metrics.checkpoint(false, END + 303_000);
     metrics.channel("oncall");
     metrics.notified("oncall", "ok");
+    metrics.page("https://psiren.example.com/drift");
     metrics.csv_rows(3);
     metrics.csv_error();
     metrics.csv_failing(false);

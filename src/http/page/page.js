@@ -433,6 +433,8 @@ function drawSummary(monitor) {
   ]);
   tick();
   $('csv').href = new URL(`history?${new URLSearchParams({ format: 'csv', monitor: monitor.monitor })}`, API);
+  $('dashboard').hidden = !monitor.dashboard_url;
+  $('dashboard').firstChild.href = monitor.dashboard_url ?? '';
   say($('theme'), `Theme: ${localStorage.getItem('psiren-theme') ?? 'system'}`);
 }
 

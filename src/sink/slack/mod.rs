@@ -40,6 +40,8 @@ pub struct NotifyConfig {
     pub monitors: BTreeMap<String, MonitorNotify>,
     /// Where people reach the page.
     pub public_url: Option<String>,
+    /// Where people reach the dashboard.
+    pub dashboard_url: Option<String>,
 }
 
 /// Who hears of a monitor, and what puts its figures into words.

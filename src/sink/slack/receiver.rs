@@ -164,6 +164,7 @@ impl Receiver {
             labels: &config.labels,
             mention: receiver.mention.as_deref(),
             public_url: config.public_url.as_deref(),
+            dashboard_url: config.dashboard_url.as_deref(),
         };
         let message = render::message(pending, &around);
         Some((attempt, receiver.clone(), message))

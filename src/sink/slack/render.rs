@@ -14,6 +14,7 @@ use super::text::{escaped, name};
 use super::words;
 use crate::drift::Definition;
 use crate::drift::incident::ChangeKind;
+use crate::text::dashboard_of;
 
 /// Sections of one feature each.
 const SECTIONS: usize = 10;
@@ -22,6 +23,7 @@ const BUDGET: usize = 10_000;
 const HEADER: usize = 150;
 const LABELS: usize = 600;
 const FALLBACK: usize = 600;
+const URL: usize = 1000;
 
 /// What a message says besides its news.
 pub(super) struct Surroundings<'a> {
@@ -30,6 +32,7 @@ pub(super) struct Surroundings<'a> {
     /// Slack markup.
     pub(super) mention: Option<&'a str>,
     pub(super) public_url: Option<&'a str>,
+    pub(super) dashboard_url: Option<&'a str>,
 }
 
 /// One line of news.
@@ -125,13 +128,21 @@ fn sections(items: &[Item]) -> Vec<Value> {
 fn notes(may_repeat: bool, around: &Surroundings<'_>) -> Vec<String> {
     let mut notes = label_notes(around.labels);
     if let Some(url) = around.public_url {
-        let url = url.trim_end_matches('/').replace('|', "%7C");
-        notes.push(format!("<{}/|Open psiren>", escaped(&url, 500)));
+        let url = url.trim_end_matches('/');
+        notes.push(link(&format!("{url}/"), "Open psiren"));
+    }
+    if let Some(url) = around.dashboard_url {
+        let url = dashboard_of(url, &around.definition.monitor);
+        notes.push(link(&url, "Open the dashboard"));
     }
     if may_repeat {
         notes.push("May repeat a message that already arrived.".to_owned());
     }
     notes
+}
+
+fn link(url: &str, words: &str) -> String {
+    format!("<{}|{words}>", escaped(&url.replace('|', "%7C"), URL))
 }
 
 fn label_notes(labels: &BTreeMap<String, String>) -> Vec<String> {
@@ -202,6 +213,7 @@ mod tests {
             labels: &labels,
             mention: Some("<!subteam^S1>"),
             public_url: Some("https://psiren.example/drift/"),
+            dashboard_url: Some("https://grafana.example/d/psiren-drift/psiren"),
         };
         message(pending, &around)
     }

@@ -52,6 +52,7 @@ fn notify(receivers: Vec<ReceiverConfig>) -> Arc<NotifyConfig> {
         labels: BTreeMap::new(),
         monitors: [monitor("flights"), monitor("trains")].into(),
         public_url: None,
+        dashboard_url: None,
     })
 }
 

@@ -141,6 +141,7 @@ fn http_and_secrets() {
         "[http]\nlisten = \"10774\"",
         "[http]\ntoken = \"hunter2\"",
         "[http]\npublic_url = \"psiren.example.com\"",
+        "[http]\ndashboard_url = \"https://u:p@grafana.example.com/d/psiren-drift?orgId=1\"",
         "[http]\ntoken_file = \"no/such/file\"",
         "[notify.oncall]\nmention = \"<!here>\"",
         "[notify.oncall]\nslack_webhook_url = \"hunter2\"",

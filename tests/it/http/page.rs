@@ -18,6 +18,7 @@ async fn the_page_lists_the_worst_feature_first_and_names_as_text() {
     hostile.waiting_for = Some("<img src=x onerror=alert(1)> {now}".into());
     let site = Site::new(HttpConfig {
         public_url: Some("https://example.org/drift".into()),
+        dashboard_url: Some("https://grafana.example/d/psiren-drift/psiren".into()),
         ..http_config()
     });
     site.view.send(Arc::new(hostile)).unwrap();
@@ -30,6 +31,10 @@ async fn the_page_lists_the_worst_feature_first_and_names_as_text() {
     let place = |feature: &str| page.find(&format!("features/{feature}\"")).unwrap();
     assert!(place("dep_delay") < place("carrier") && place("carrier") < place("gate"));
     assert!(page.contains("likely drift") && page.contains("open incident: psi"));
+    let dashboard = "https://grafana.example/d/psiren-drift/psiren?var-monitor=flights";
+    assert!(page.contains(&format!("href=\"{dashboard}\"")));
+    let status = site.get("/drift/api/v1/status").await.1;
+    assert!(status.contains(&format!("\"dashboard_url\":\"{dashboard}\"")));
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ pub(crate) fn http_config() -> HttpConfig {
         token: None,
         allowed_hosts: Vec::new(),
         public_url: None,
+        dashboard_url: None,
         bucket_metrics: None,
     }
 }
