@@ -121,7 +121,7 @@ impl Drop for Replay {
             let profile = if size.is_empty() {
                 ""
             } else {
-                "--config profile.dev.opt-level=2 "
+                "--config profile.dev.package.psiren.opt-level=2 "
             };
             // Nobody may be there to read it.
             let _ = writeln!(
