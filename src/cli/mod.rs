@@ -3,6 +3,7 @@
 //! 0 ok · 1 the surroundings failed (broker, port, disk) · 2 usage · 3 `--fail-on` reached · 78 the
 //! configuration or a file it names.
 
+pub mod alert;
 pub mod check;
 mod client;
 pub mod demo;
@@ -63,6 +64,8 @@ pub enum Command {
     Produce(produce::ProduceArgs),
     /// Say everything `run` would refuse, without running
     Validate(validate::ValidateArgs),
+    /// Look after the receivers of messages
+    Alert(alert::AlertArgs),
     /// Show one PSI of a running psiren as a sum to do again by hand
     Explain(explain::ExplainArgs),
     /// Ask a running psiren to evaluate now
@@ -86,6 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reference(args) => reference::run(args, &load_config),
         Command::Produce(args) => produce::run(args),
         Command::Validate(args) => validate::run(args),
+        Command::Alert(args) => alert::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Health(args) => health::run(args),

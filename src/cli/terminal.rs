@@ -9,6 +9,8 @@ use crate::drift::DriftStatus;
 
 pub(super) const TITLE: Style = Style::new().bold();
 pub(super) const QUIET: Style = Style::new().dimmed();
+pub(super) const OK: Style = AnsiColor::Green.on_default();
+pub(super) const FAILED: Style = AnsiColor::Red.on_default().bold();
 
 /// The colour of a verdict, which also stands there in words.
 pub(super) fn style(status: DriftStatus) -> Style {

@@ -1,5 +1,6 @@
 //! Everything that needs no broker.
 
+mod alert;
 mod architecture;
 mod canary;
 mod check;

@@ -6,13 +6,11 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 
-use crate::cli::terminal::QUIET;
+use crate::cli::terminal::{FAILED, OK, QUIET};
 use crate::cli::{CONFIG, SURROUNDINGS};
 use crate::text::counted;
 
-const OK: Style = AnsiColor::Green.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const FAILED: Style = AnsiColor::Red.on_default().bold();
 
 /// Width of the first column.
 const LEVEL: usize = 9;
