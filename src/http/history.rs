@@ -76,7 +76,7 @@ pub(super) async fn history(
     Checked(Query(query)): Checked<Query<HistoryQuery>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let span = span(&query)?;
+    let span = span(query.from.as_deref(), query.to.as_deref())?;
     let monitors = asked(&site, &query)?;
     let mut found = Vec::new();
     for monitor in monitors {
@@ -175,9 +175,10 @@ fn accepted(headers: &HeaderMap) -> Format {
     }
 }
 
-fn span(query: &HistoryQuery) -> Result<(i64, i64), ApiError> {
-    let from_ms = instant("from", query.from.as_deref())?.unwrap_or(i64::MIN);
-    let to_ms = instant("to", query.to.as_deref())?.unwrap_or(i64::MAX);
+/// The instants of `from` and `to`, open where they are not given.
+pub(super) fn span(from: Option<&str>, to: Option<&str>) -> Result<(i64, i64), ApiError> {
+    let from_ms = instant("from", from)?.unwrap_or(i64::MIN);
+    let to_ms = instant("to", to)?.unwrap_or(i64::MAX);
     if from_ms > to_ms {
         return Err(ApiError::bad_request("from is later than to; swap them"));
     }

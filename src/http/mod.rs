@@ -6,7 +6,9 @@
 
 mod body;
 mod check;
+mod columns;
 mod error;
+mod events;
 mod features;
 mod figures;
 mod guard;
@@ -20,6 +22,7 @@ mod page;
 mod prefix;
 mod reload;
 pub mod serve;
+mod series;
 pub mod state;
 mod status;
 
@@ -48,6 +51,8 @@ struct Site {
     monitors: Arc<Vec<MonitorHandle>>,
     guard: Arc<guard::Guard>,
     flights: Arc<check::Flights>,
+    columns: Arc<columns::Shared>,
+    streams: Arc<events::Streams>,
     /// The path of `public_url`, without a slash at its end; empty when there is none.
     prefix: Arc<str>,
 }
@@ -72,6 +77,8 @@ pub fn router(app: AppState) -> Router {
     let site = Shared(Site {
         guard: Arc::new(guard::Guard::new(&app.config)),
         flights: Arc::default(),
+        columns: Arc::default(),
+        streams: Arc::default(),
         prefix: Arc::clone(&prefix),
         monitors: Arc::default(),
         app,
@@ -80,6 +87,7 @@ pub fn router(app: AppState) -> Router {
     let routes = Router::new()
         .route("/", get(page::page))
         .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/monitors", get(monitors::list))
         .route("/api/v1/monitors/{monitor}", get(monitors::detail))
@@ -88,6 +96,8 @@ pub fn router(app: AppState) -> Router {
             get(features::detail),
         )
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/series", get(series::series))
+        .route("/api/v1/events", get(events::events))
         .route(
             "/api/v1/check",
             post(check::check).route_layer(changes.clone()),

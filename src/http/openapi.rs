@@ -5,7 +5,9 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{check, features, health, history, metrics, monitors, reload, status};
+use super::{
+    check, events, features, health, history, metrics, monitors, reload, series, status,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +18,8 @@ use super::{check, features, health, history, metrics, monitors, reload, status}
         monitors::detail,
         features::detail,
         history::history,
+        series::series,
+        events::events,
         check::check,
         reload::reload,
         metrics::metrics,

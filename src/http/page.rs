@@ -14,6 +14,7 @@ use super::status::{FeatureStatus, MonitorStatus, Status};
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
 
 pub(super) async fn page(State(site): State<Site>) -> Html<String> {
     let status = Status::of(&site);
@@ -30,6 +31,13 @@ pub(super) async fn page(State(site): State<Site>) -> Html<String> {
 
 pub(super) async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}
+
+pub(super) async fn script() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        SCRIPT,
+    )
 }
 
 fn notice(status: &Status) -> String {

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -121,7 +122,10 @@ async fn connection(
     let leave = seat.leave.clone();
     let service = TowerToHyperService::new(AtWork {
         inner: router,
-        waiting: Arc::clone(&seat.waiting),
+        connection: Connection {
+            stopping: shutdown.clone(),
+            work: Arc::clone(&seat.work),
+        },
     });
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
@@ -141,8 +145,33 @@ async fn connection(
     }
 }
 
-/// How to send each connection away, and whether it waits; in order of arrival.
-type Taken = BTreeMap<u64, (CancellationToken, Arc<AtomicBool>)>;
+/// What a handler may know of the connection it answers: an extension of its requests.
+#[derive(Clone)]
+pub(super) struct Connection {
+    /// psiren stops; an answer without an end has to end now.
+    pub(super) stopping: CancellationToken,
+    work: Arc<AtomicUsize>,
+}
+
+impl Connection {
+    /// Keeps the connection's seat until the guard is dropped, for answers that outlive the call.
+    pub(super) fn occupy(&self) -> Occupied {
+        self.work.fetch_add(1, Ordering::Relaxed);
+        Occupied(Arc::clone(&self.work))
+    }
+}
+
+/// A piece of work that is not done yet.
+pub(super) struct Occupied(Arc<AtomicUsize>);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How to send each connection away, and how much it is at; in order of arrival.
+type Taken = BTreeMap<u64, (CancellationToken, Arc<AtomicUsize>)>;
 
 /// Who is connected.
 struct Seats {
@@ -155,8 +184,8 @@ struct Seats {
 struct Seat {
     number: u64,
     leave: CancellationToken,
-    /// No request is being answered.
-    waiting: Arc<AtomicBool>,
+    /// Answers that are being made; none while the connection waits for a request.
+    work: Arc<AtomicUsize>,
     seats: Arc<Seats>,
 }
 
@@ -178,10 +207,10 @@ impl Seats {
         let seat = Seat {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             leave: CancellationToken::new(),
-            waiting: Arc::new(AtomicBool::new(true)),
+            work: Arc::default(),
             seats: Arc::clone(self),
         };
-        let handle = (seat.leave.clone(), Arc::clone(&seat.waiting));
+        let handle = (seat.leave.clone(), Arc::clone(&seat.work));
         taken.insert(seat.number, handle);
         Some(seat)
     }
@@ -197,9 +226,9 @@ impl Seats {
 
 /// False when every connection is at work.
 fn send_the_oldest_away(taken: &mut Taken) -> bool {
-    let waits =
-        |(_, waiting): &(CancellationToken, Arc<AtomicBool>)| waiting.load(Ordering::Relaxed);
-    let oldest = taken.iter().find(|(_, seat)| waits(seat));
+    let oldest = taken
+        .iter()
+        .find(|(_, (_, work))| work.load(Ordering::Relaxed) == 0);
     let oldest = oldest.map(|(number, _)| *number);
     match oldest.and_then(|number| taken.remove(&number)) {
         Some((leave, _)) => {
@@ -216,16 +245,16 @@ impl Drop for Seat {
     }
 }
 
-/// A service that says when it is answering.
+/// A service that says when it is answering, and tells handlers whom.
 #[derive(Clone)]
 struct AtWork<S> {
     inner: S,
-    waiting: Arc<AtomicBool>,
+    connection: Connection,
 }
 
-impl<S, R> Service<R> for AtWork<S>
+impl<S, B> Service<Request<B>> for AtWork<S>
 where
-    S: Service<R>,
+    S: Service<Request<B>>,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
@@ -236,13 +265,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
-        self.waiting.store(false, Ordering::Relaxed);
-        let waiting = Arc::clone(&self.waiting);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let occupied = self.connection.occupy();
+        request.extensions_mut().insert(self.connection.clone());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            waiting.store(true, Ordering::Relaxed);
+            drop(occupied);
             answer
         })
     }
