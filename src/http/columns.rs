@@ -162,8 +162,7 @@ impl MonitorColumns {
             return place;
         }
         self.names.push(feature.to_owned());
-        self.places
-            .insert(feature.to_owned(), self.names.len() - 1);
+        self.places.insert(feature.to_owned(), self.names.len() - 1);
         self.names.len() - 1
     }
 

@@ -170,7 +170,9 @@ impl Watcher {
         let monitors = Arc::clone(&self.app.monitors.borrow());
         for monitor in monitors.iter() {
             let view = Arc::clone(&monitor.view.borrow());
-            let told = self.views.insert(monitor.config.name.clone(), Arc::clone(&view));
+            let told = self
+                .views
+                .insert(monitor.config.name.clone(), Arc::clone(&view));
             for report in new_reports(told.as_deref(), &view) {
                 let event = EvaluationEvent::of(&view, report);
                 self.tell("evaluation", &event);
@@ -204,7 +206,10 @@ fn new_reports<'a>(
         before.is_none_or(|before| !Arc::ptr_eq(now, before))
     };
     let last_final = told.and_then(|view| view.last_final.as_ref());
-    let last_final = view.last_final.as_ref().filter(|now| is_new(now, last_final));
+    let last_final = view
+        .last_final
+        .as_ref()
+        .filter(|now| is_new(now, last_final));
     let live = told.and_then(|view| view.live.as_ref());
     let live = view.live.as_ref().filter(|now| is_new(now, live));
     last_final.into_iter().chain(live).map(AsRef::as_ref)

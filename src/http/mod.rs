@@ -21,8 +21,8 @@ pub mod openapi;
 mod page;
 mod prefix;
 mod reload;
-pub mod serve;
 mod series;
+pub mod serve;
 pub mod state;
 mod status;
 

@@ -5,9 +5,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{
-    check, events, features, health, history, metrics, monitors, reload, series, status,
-};
+use super::{check, events, features, health, history, metrics, monitors, reload, series, status};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -158,7 +158,12 @@ impl Series {
             coverage: last.map(|row| row.coverage).collect(),
             features: features
                 .filter(|feature| asked.names(feature))
-                .map(|feature| (feature.to_owned(), FeatureSeries::of(&groups, columns, feature)))
+                .map(|feature| {
+                    (
+                        feature.to_owned(),
+                        FeatureSeries::of(&groups, columns, feature),
+                    )
+                })
                 .collect(),
             incidents: incidents(asked, columns),
         }
