@@ -43,9 +43,9 @@ impl Default for Streams {
     }
 }
 
-/// The data of `event: evaluation`.
+/// The data of `event: evaluation`: what was found, in short.
 #[derive(Serialize, ToSchema)]
-struct EvaluationEvent {
+pub(super) struct EvaluationEvent {
     monitor: String,
     /// `final`, `live` or `manual`.
     trigger: &'static str,
@@ -60,7 +60,7 @@ struct EvaluationEvent {
 
 /// The data of `event: status`: all that a page shows beside figures.
 #[derive(Serialize, ToSchema, PartialEq)]
-struct StatusEvent {
+pub(super) struct StatusEvent {
     ready: bool,
     /// Why it is not ready, in words.
     reasons: BTreeMap<String, String>,
@@ -91,8 +91,8 @@ struct IncidentEvent {
     responses(
         (
             status = 200,
-            description = "`event: evaluation` with an EvaluationEvent whenever a monitor was evaluated, `event: status` with a StatusEvent whenever anything else has changed; each at most twice a second, with the report log's length as id, and a comment every 15 s",
-            content((EvaluationEvent = "text/event-stream"), (StatusEvent = "application/json")),
+            description = "`event: evaluation` with an EvaluationEvent whenever a monitor was evaluated, `event: status` with a StatusEvent whenever anything else has changed, both at once when the stream begins; at most twice a second, with the number of the report log's last entry as id, and a comment every 15 s",
+            body = String, content_type = "text/event-stream",
         ),
         (status = 503, description = "as many streams are open as psiren serves", body = ErrorBody),
     ),

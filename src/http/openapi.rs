@@ -24,6 +24,7 @@ use super::{check, events, features, health, history, metrics, monitors, reload,
         health::livez,
         health::readyz,
     ),
+    components(schemas(events::EvaluationEvent, events::StatusEvent)),
     tags(
         (name = "figures", description = "what was found"),
         (name = "change", description = "what changes something; needs the token where one is set"),

@@ -522,8 +522,7 @@ function makeRow(monitor, feature) {
     choose({ feature: name });
     if (!isWide.matches) $('name').focus();
   });
-  const cell = (name) => h('td', { role: 'cell', class: name });
-  const cells = { spark: cell('spark'), psi: cell('n psi'), live: cell('n live'), status: cell('status'), why: cell('why') };
+  const cells = { spark: cellOf('spark'), psi: cellOf('n psi'), live: cellOf('n live'), status: cellOf('status'), why: cellOf('why') };
   const tr = h('tr', { role: 'row', 'data-monitor': monitor.monitor, 'data-feature': name },
     h('th', { role: 'rowheader', scope: 'row' }, link), ...Object.values(cells));
   const row = { tr, link, ...cells, drawn: '', sparked: null };
@@ -538,12 +537,11 @@ function updateRow(row, feature, since, selected) {
   row.link.href = hrefOf({ feature: feature.feature });
   const open = feature.incidents.map((reason) => since.get(`${feature.feature}\n${reason}`)).filter(Boolean);
   const incidents = open.map((i) => `${i.reason} incident since ${when(i.since)}`);
-  const why = [feature.reason, ...incidents].join(' · ');
-  const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, why]);
+  const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, feature.reason, incidents]);
   if (row.drawn !== drawn) {
     row.drawn = drawn;
     row.tr.dataset.status = feature.status;
-    say(row.why, why);
+    row.why.replaceChildren(...incidents.flatMap((words) => [h('b', {}, words), ' · ']), feature.reason);
     say(row.psi, fixed(feature.psi));
     say(row.live, fixed(feature.psi_live));
     row.status.replaceChildren(badge(feature.status, feature.status_text));
@@ -815,7 +813,7 @@ function drawEvents() {
 
 /** The window under the cursor: its span, its point, its figures. */
 function drawCursor() {
-  const { chart, at, x, y, height, figures } = plot;
+  const { chart, at, x, y, width, height, figures } = plot;
   const cursor = $('cursor');
   const ends = chart?.window_end ?? [];
   cursor.hidden = at === null || !x;
@@ -826,13 +824,12 @@ function drawCursor() {
   const psi = psiOf(chart)[at], end = ends[at], bottom = height - BOTTOM;
   const right = x(end), left = Math.max(LEFT, x(end - chart.window_size_ms));
   const size = lasting(chart.window_size_ms);
-  // A window that is a hair wide has no room for its length.
-  const label = right - left > 40 ? s('text', { class: 'window-text', x: (left + right) / 2, y: bottom + 14, 'text-anchor': 'middle' }, size) : null;
-  $('window-band').replaceChildren(...[
+  // A narrow window has its length beside it.
+  const [labelAt, anchor] = right - left > 30 ? [(left + right) / 2, 'middle'] : left > width / 2 ? [left - 5, 'end'] : [right + 5, 'start'];
+  $('window-band').replaceChildren(
     s('rect', { class: 'window', x: left, width: Math.max(1, right - left), y: TOP, height: bottom - TOP }),
     s('path', { class: 'bracket', d: `M${left} ${bottom - 4}v8H${right}v-8` }),
-    label,
-  ].filter(Boolean));
+    s('text', { class: 'window-text', x: labelAt, y: bottom + 13, 'text-anchor': anchor }, size));
   $('point').replaceChildren(s('line', { class: 'hair', x1: right, x2: right, y1: TOP, y2: bottom }),
     ...(psi === null ? [] : [s('circle', { class: 'dot', cx: right, cy: y(psi), r: 5 })]));
   const words = psi === null ? 'no PSI' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
@@ -911,12 +908,15 @@ function drawBuckets(detail) {
   const ordered = detail?.last_final?.kind === 'categorical' ? [...bucketRows].sort((a, b) => (b.term ?? 0) - (a.term ?? 0)) : bucketRows;
   table.replaceChildren(
     h('caption', { class: 'hidden' }, `Shares of ${detail?.feature ?? ''} by bucket, reference against production`),
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Values'),
-      h('th', { scope: 'col' }, h('span', { class: 'key' }), 'reference ', h('span', { class: 'key now' }), 'production'),
-      h('th', { scope: 'col', class: 'n' }, 'Ref.'), h('th', { scope: 'col', class: 'n' }, 'Prod.'), h('th', { scope: 'col', class: 'n' }, 'Adds to PSI'))),
-    h('tbody', {}, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))));
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, column('', 'Values'),
+      column('', h('span', { class: 'key' }), 'reference ', h('span', { class: 'key now' }), 'production'),
+      column('n', 'Ref.'), column('n', 'Prod.'), column('n', 'Adds to PSI'))),
+    h('tbody', { role: 'rowgroup' }, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))));
   drawWords(detail, now);
 }
+
+const column = (name, ...children) => h('th', { role: 'columnheader', scope: 'col', class: name }, ...children);
+const cellOf = (name, ...children) => h('td', { role: 'cell', class: name }, ...children);
 
 /** Each bucket with its shares on both sides and its term. */
 function bucketsOf(detail, now) {
@@ -934,11 +934,10 @@ function bucketsOf(detail, now) {
 function bucketRow(bucket, most, mostTerm) {
   const bar = (share, y, name) => s('rect', { class: name, x: 0, y, height: 7, rx: 1, width: `${(100 * (share ?? 0) / most).toFixed(2)}%` });
   const bold = (bucket.term ?? 0) > 0.001 && bucket.term === mostTerm ? 'n most' : 'n';
-  return h('tr', { 'data-bucket': bucket.name },
-    h('th', { scope: 'row' }, bucket.words),
-    h('td', {}, s('svg', { 'aria-hidden': 'true' }, bar(bucket.reference, 1, 'reference'), bar(bucket.production, 10, 'production'))),
-    h('td', { class: 'n' }, percent(bucket.reference)), h('td', { class: 'n' }, percent(bucket.production)),
-    h('td', { class: bold }, short(bucket.term)));
+  return h('tr', { role: 'row', 'data-bucket': bucket.name },
+    h('th', { role: 'rowheader', scope: 'row' }, bucket.words),
+    cellOf('bars', s('svg', { 'aria-hidden': 'true' }, bar(bucket.reference, 1, 'reference'), bar(bucket.production, 10, 'production'))),
+    cellOf('n', percent(bucket.reference)), cellOf('n', percent(bucket.production)), cellOf(bold, short(bucket.term)));
 }
 
 /** The bucket that moved most, and what is in no bucket, in words. */

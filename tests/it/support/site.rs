@@ -30,6 +30,7 @@ pub(crate) type Checks = mpsc::Receiver<oneshot::Sender<Result<CheckOutcome, Str
 pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) health: Health,
+    pub(crate) log: Arc<LocalStore>,
     pub(crate) monitors: watch::Sender<Arc<Vec<MonitorHandle>>>,
     pub(crate) view: watch::Sender<Arc<MonitorView>>,
     pub(crate) checks: Checks,
@@ -63,10 +64,11 @@ impl Site {
         };
         let (monitors, watched) = watch::channel(Arc::new(vec![handle]));
         let health = Health::default();
+        let log = Arc::new(filled_log());
         let app = AppState {
             config: Arc::new(config),
             monitors: watched,
-            log: Arc::new(filled_log()),
+            log: log.clone(),
             health: health.clone(),
             metrics,
             log_head: watch::channel(2).1,
@@ -75,6 +77,7 @@ impl Site {
         Self {
             router: router(app),
             health,
+            log,
             monitors,
             view,
             checks,
