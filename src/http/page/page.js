@@ -18,6 +18,8 @@ const STATUS = {
   stale: { icon: '■', word: 'stale', rank: 4 },
 };
 const RANGES = { '24h': ['24 h', DAY], '7d': ['7 d', 7 * DAY], '30d': ['30 d', 30 * DAY], all: ['All', Infinity] };
+/** What an incident is about. */
+const REASONS = { psi: 'drift', missing: 'missing values', invalid: 'values of a wrong type', stale: 'silence' };
 const SCALES = { linear: ['Linear'], log: ['Log'] };
 const WINDOWS = { closed: ['Last closed'], live: ['Live'] };
 
@@ -70,6 +72,9 @@ function facts(node, pairs) {
   node.replaceChildren(...pairs.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
 }
 
+/** A name within a sentence: what it does to the direction of text ends with it. */
+const named = (name) => `\u2068${name}\u2069`;
+
 const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 // ---- Numbers and times -------------------------------------------------------------------------
@@ -108,6 +113,8 @@ function ago(seconds) {
   return `${Math.max(0, Math.floor(seconds / size))} ${unit} ago`;
 }
 
+const openSince = (incident) => `${REASONS[incident.reason] ?? incident.reason} since ${when(incident.since)}`;
+
 /** Start and end of a numeric bucket in words, with the feature's name where it is short. */
 function rangeWords(feature, bucket) {
   const { range, lower, upper } = bucket;
@@ -145,12 +152,12 @@ function choose(changes, { replace = false } = {}) {
   const href = hrefOf(changes);
   history[replace ? 'replaceState' : 'pushState'](null, '', href);
   chosen = readUrl();
+  if ('monitor' in changes || 'status' in changes) rows.limit = ROWS;
   follow();
 }
 
 /** Draws what is chosen now, at once from what is known and again when the rest has come. */
 function follow() {
-  rows.limit = ROWS;
   draw();
   refresh();
 }
@@ -163,13 +170,19 @@ let chosen = readUrl();
 const known = { status: null, receivedAt: 0, series: null, detail: null, chart: null };
 /** When anything was last heard, and how the page hears of news. */
 const link = { heardAt: Date.now(), failing: null, streaming: false };
-/** The feature that is shown when none is chosen, kept while figures move. */
-const fallback = { monitor: null, feature: null };
+/** What is shown when nothing is chosen: the worst at first sight, kept while figures move. */
+const fallback = { monitor: null, of: null, feature: null };
 
-const monitorNow = () => {
+function monitorNow() {
   const monitors = known.status?.monitors ?? [];
-  return monitors.find((m) => m.monitor === chosen.monitor) ?? (chosen.monitor ? null : monitors[0]) ?? null;
-};
+  const find = (name) => monitors.find((m) => m.monitor === name) ?? null;
+  if (chosen.monitor) return find(chosen.monitor);
+  if (!find(fallback.monitor)) {
+    const rank = (m) => STATUS[m.status]?.rank ?? 0;
+    fallback.monitor = monitors.reduce((worst, m) => (worst && rank(worst) >= rank(m) ? worst : m), null)?.monitor ?? null;
+  }
+  return find(fallback.monitor);
+}
 
 const isWide = matchMedia('(min-width: 68.01rem)');
 
@@ -177,8 +190,8 @@ function featureNow() {
   const monitor = monitorNow();
   if (!monitor || chosen.feature) return chosen.feature || null;
   if (!isWide.matches) return null;
-  if (fallback.monitor !== monitor.monitor) {
-    fallback.monitor = monitor.monitor;
+  if (fallback.of !== monitor.monitor) {
+    fallback.of = monitor.monitor;
     fallback.feature = bySeverity(monitor.features)[0]?.feature ?? null;
   }
   return fallback.feature;
@@ -202,7 +215,7 @@ class Refused extends Error {
 async function ask(path, { query = {}, ...options } = {}) {
   const url = new URL(path, API);
   for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, value);
-  const response = await fetch(url, { cache: 'no-store', ...options });
+  const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(15_000), ...options });
   heard();
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, body.error ?? `psiren answered with ${response.status}`);
@@ -225,8 +238,10 @@ async function refresh() {
   timer = 0;
   startedAt = performance.now();
   try {
-    const status = await ask('status', { signal: AbortSignal.timeout(15_000) });
+    const status = await ask('status');
+    const isFirst = known.status === null;
     Object.assign(known, { status, receivedAt: performance.now() });
+    if (isFirst) draw();
     await Promise.all([loadSeries(), loadFeature()]);
   } catch (error) {
     if (!(error instanceof Refused)) link.failing ??= { since: Date.now() };
@@ -235,6 +250,7 @@ async function refresh() {
     running = false;
   }
   draw();
+  if (known.status) document.documentElement.dataset.ready = 'true';
   if (wanted) soon();
 }
 
@@ -328,6 +344,7 @@ async function hear(reader) {
 function draw() {
   const { status } = known;
   if (!status) { tick(); return; }
+  const start = performance.now();
   const monitor = monitorNow();
   drawMonitors(status, monitor);
   tick();
@@ -343,7 +360,9 @@ function draw() {
   $('plain').hidden = true;
   $('app').hidden = $('tools').hidden = false;
   document.documentElement.dataset.pane = chosen.feature ? 'detail' : 'list';
-  document.documentElement.dataset.ready = 'true';
+  // What the last update cost is there to be looked at.
+  performance.clearMeasures('psiren-draw');
+  performance.measure('psiren-draw', { start });
 }
 
 function drawMonitors(status, monitor) {
@@ -404,10 +423,10 @@ function notices(monitor, silent) {
   }
   if (monitor?.stale) {
     const silence = monitor.incidents.find((i) => i.reason === 'stale')?.text ?? 'no event is being counted';
-    words.push(`The topic ${monitor.topic} is silent: ${silence}. The last event was counted at ${when(monitor.last_counted_at)}.`);
+    words.push(`The topic ${named(monitor.topic)} is silent: ${silence}. The last event was counted at ${when(monitor.last_counted_at)}.`);
   }
   if (known.status && !monitor) {
-    words.push(chosen.monitor ? `No monitor is called ${chosen.monitor}.` : 'No monitor is configured.');
+    words.push(chosen.monitor ? `No monitor is called ${named(chosen.monitor)}.` : 'No monitor is configured.');
   }
   return words;
 }
@@ -441,12 +460,12 @@ function headline(monitor) {
   const total = plural(monitor.features.length, 'feature');
   if (!open.length) {
     const worst = bySeverity(monitor.features)[0];
-    const most = worst?.psi === null || !worst ? '' : ` The highest PSI is ${short(worst.psi)}, ${worst.feature}.`;
+    const most = worst?.psi === null || !worst ? '' : ` The highest PSI is ${short(worst.psi)}, of ${named(worst.feature)}.`;
     return `No open incident among ${total}.${most}${reading}`;
   }
   const since = Math.min(...open.map((i) => Date.parse(i.since)));
   const names = [...new Set(bySeverity(monitor.features).filter((f) => f.incidents.length).map((f) => f.feature))];
-  const shown = names.slice(0, 4).join(', ') + (names.length > 4 ? ` and ${names.length - 4} more` : '');
+  const shown = names.slice(0, 4).map(named).join(', ') + (names.length > 4 ? ` and ${names.length - 4} more` : '');
   return `${names.length} of ${total} ${names.length === 1 ? 'has' : 'have'} an open incident: ${shown}. The oldest is open since ${when(since)}.${reading}`;
 }
 
@@ -536,7 +555,7 @@ function updateRow(row, feature, since, selected) {
   own ? row.link.setAttribute('aria-current', 'true') : row.link.removeAttribute('aria-current');
   row.link.href = hrefOf({ feature: feature.feature });
   const open = feature.incidents.map((reason) => since.get(`${feature.feature}\n${reason}`)).filter(Boolean);
-  const incidents = open.map((i) => `${i.reason} incident since ${when(i.since)}`);
+  const incidents = open.map(openSince);
   const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, feature.reason, incidents]);
   if (row.drawn !== drawn) {
     row.drawn = drawn;
@@ -547,22 +566,25 @@ function updateRow(row, feature, since, selected) {
     row.status.replaceChildren(badge(feature.status, feature.status_text));
   }
   const series = known.series?.monitor === rows.monitor ? known.series : null;
-  if (row.sparked !== series) {
+  if (row.sparked !== series && series) {
     row.sparked = series;
-    row.spark.replaceChildren(...(series ? [sparkline(series, feature)] : []));
+    drawSpark(row, series.features[feature.feature]?.psi ?? [], feature.thresholds.likely);
   }
 }
 
 /** PSI over the chosen range and the likely threshold; by the root, so that both can be seen. */
-function sparkline(series, feature) {
-  const values = series.features[feature.feature]?.psi ?? [];
-  const limit = feature.thresholds.likely;
+function drawSpark(row, values, limit) {
+  if (!row.path) {
+    row.limit = s('line', { class: 'spark-limit', x1: 0, x2: 100 });
+    row.path = s('path', { class: 'spark' });
+    row.spark.append(s('svg', { viewBox: '0 0 100 28', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, row.limit, row.path));
+  }
   const top = Math.max(1.5 * limit, ...values);
   const y = (psi) => (26 - 24 * Math.sqrt(psi / top)).toFixed(1);
   const x = (i) => (values.length > 1 ? 100 * i / (values.length - 1) : 50).toFixed(1);
-  return s('svg', { viewBox: '0 0 100 28', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-    s('line', { class: 'spark-limit', x1: 0, x2: 100, y1: y(limit), y2: y(limit) }),
-    s('path', { class: 'spark', d: linePath(values, x, y) }));
+  row.limit.setAttribute('y1', y(limit));
+  row.limit.setAttribute('y2', y(limit));
+  row.path.setAttribute('d', linePath(values, x, y));
 }
 
 /** A path through values, broken where there is none. */
@@ -598,7 +620,7 @@ function drawDetail(monitor) {
   section.dataset.status = figures.status;
   $('badge').replaceChildren(badge(figures.status, figures.status_text));
   const open = monitor.incidents.filter((i) => i.feature === feature);
-  say($('reason'), [figures.reason, ...open.map((i) => `${i.reason} incident open since ${when(i.since)}`)].join(' · '));
+  say($('reason'), [figures.reason, ...open.map(openSince)].join(' · '));
   const records = figures.events === null ? null : figures.events + figures.missing + figures.invalid;
   const share = (n) => (records ? `${count(n)} (${percent(n / records)})` : count(n));
   facts($('feature-facts'), [
@@ -620,7 +642,7 @@ function drawDetail(monitor) {
 
 /** What is drawn now, for the pointer and the keys. */
 const plot = { chart: null, figures: null, at: null, x: null, y: null, width: 0, height: 240 };
-const LEFT = 44, RIGHT = 10, TOP = 14, BOTTOM = 30;
+const LEFT = 44, RIGHT = 78, TOP = 14, BOTTOM = 30;
 
 function drawChart(chart, figures) {
   const width = Math.round($('plot').clientWidth);
@@ -720,7 +742,7 @@ function drawPsi() {
     ...incidentBands(chart, first, last, x, bottom),
     s('g', { id: 'window-band' }),
     ...timeAxis(first, last, x, bottom),
-    ...['possible', 'likely'].flatMap((name) => thresholdLine(name, thresholds[name], level(name), right)),
+    ...thresholdLines(thresholds, level, right),
     s('path', { class: 'line', stroke: 'url(#by-status)', d: linePath(values, (i) => x(chart.window_end[i]).toFixed(1), (v) => scale.y(v).toFixed(1)) }),
     s('g', { id: 'point' }),
   );
@@ -729,11 +751,14 @@ function drawPsi() {
   say($('legend'), `Each point is a window of ${size}, at its end, every ${lasting(chart.window_slide_ms)}. ${spans ? `Shaded: ${plural(spans, 'incident')}. ` : ''}Below: events per window and, dashed, its coverage.`);
 }
 
-function thresholdLine(name, value, y, right) {
-  return [
-    s('line', { class: `threshold ${name}`, 'data-threshold': name, 'data-value': value, x1: LEFT, x2: right, y1: y, y2: y }),
-    s('text', { class: `halo ${name}`, x: LEFT + 6, y: y - 4 }, `${name} ${short(value)}`),
+/** The two lines, with their names beside the plot and not upon each other. */
+function thresholdLines(thresholds, level, right) {
+  const apart = Math.max(0, 13 - (level('possible') - level('likely'))) / 2;
+  const line = (name, shift) => [
+    s('line', { class: `threshold ${name}`, 'data-threshold': name, 'data-value': thresholds[name], x1: LEFT, x2: right, y1: level(name), y2: level(name) }),
+    s('text', { class: name, x: right + 7, y: level(name) + 4 + shift }, `${name} ${short(thresholds[name])}`),
   ];
+  return [...line('possible', apart), ...line('likely', -apart)];
 }
 
 /** The line's colour follows the thresholds it crosses. */
@@ -760,7 +785,7 @@ function incidentBands(chart, first, last, x, bottom) {
   return [
     ...shades.map((shade) => s('rect', { class: 'incident', ...place(shade), y: TOP, height: bottom - TOP })),
     ...spans.map((i) => s('rect', { class: `incident-mark ${i.reason}`, 'data-incident': i.reason, ...place(i), y: TOP - 8 + 4 * lanes[i.reason], height: 3 },
-      s('title', {}, `${i.reason} incident, ${when(i.from)} – ${i.to === null ? 'open' : when(i.to)}`))),
+      s('title', {}, `${REASONS[i.reason]}, ${when(i.from)} – ${i.to === null ? 'open' : when(i.to)}`))),
   ];
 }
 
@@ -829,7 +854,7 @@ function drawCursor() {
   $('window-band').replaceChildren(
     s('rect', { class: 'window', x: left, width: Math.max(1, right - left), y: TOP, height: bottom - TOP }),
     s('path', { class: 'bracket', d: `M${left} ${bottom - 4}v8H${right}v-8` }),
-    s('text', { class: 'window-text', x: labelAt, y: bottom + 13, 'text-anchor': anchor }, size));
+    s('text', { class: 'window-text', x: labelAt, y: bottom + 14, 'text-anchor': anchor }, size));
   $('point').replaceChildren(s('line', { class: 'hair', x1: right, x2: right, y1: TOP, y2: bottom }),
     ...(psi === null ? [] : [s('circle', { class: 'dot', cx: right, cy: y(psi), r: 5 })]));
   const words = psi === null ? 'no PSI' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
@@ -849,9 +874,17 @@ function moveTo(index) {
   drawCursor();
 }
 
-function pointAt(event) {
+let pointer = 0;
+
+/** Once a frame at most, however fast the pointer moves. */
+function onPointer(event) {
+  cancelAnimationFrame(pointer);
+  pointer = requestAnimationFrame(() => pointAt(event.clientX));
+}
+
+function pointAt(clientX) {
   if (!plot.x) return;
-  const px = event.clientX - $('cursor').getBoundingClientRect().left;
+  const px = clientX - $('cursor').getBoundingClientRect().left;
   const ends = plot.chart.window_end;
   let low = 0, high = ends.length - 1;
   while (low < high) {
@@ -944,7 +977,7 @@ function bucketRow(bucket, most, mostTerm) {
 function drawWords(detail, now) {
   const moved = bucketRows.reduce((a, b) => ((b.term ?? 0) > (a?.term ?? 0) ? b : a), null);
   say($('mover'), !detail ? 'Loading…' : !now ? 'No such window yet; these are the shares of the reference.'
-    : !moved ? 'No share differs.' : `Most of it: ${moved.words}, ${percent(moved.reference)} → ${percent(moved.production)}, adds ${short(moved.term)} of ${short(now.psi)}.`);
+    : !moved ? 'No share differs.' : `Most of it: ${named(moved.words)}, ${percent(moved.reference)} → ${percent(moved.production)}, adds ${short(moved.term)} of ${short(now.psi)}.`);
   if (!detail || !now) { say($('gaps'), ''); return; }
   const records = now.events + now.missing + now.invalid;
   const before = detail.reference_events + detail.reference_missing;
@@ -987,7 +1020,7 @@ const TOKEN = 'psiren-token';
 async function check(monitor) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
-  return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }), signal: AbortSignal.timeout(15_000) });
+  return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }) });
 }
 
 async function checkNow() {
@@ -1020,7 +1053,7 @@ function checkWords(checked) {
   const at = clockFormat.format(Date.now());
   if (!live) return `Checked at ${at} UTC: no event has been counted yet.`;
   const drifted = bySeverity(live.features.map((f) => ({ ...f, incidents: [] }))).filter((f) => STATUS[f.status].rank >= 2);
-  const worst = drifted.slice(0, 3).map((f) => `${f.feature} ${short(f.psi)}`).join(', ');
+  const worst = drifted.slice(0, 3).map((f) => `${named(f.feature)} ${short(f.psi)}`).join(', ');
   const more = drifted.length > 3 ? ` and ${drifted.length - 3} more` : '';
   return `${STATUS[live.status].icon} Checked at ${at} UTC: ${live.status_text}${worst ? `; ${worst}${more}` : ''}. ` +
     `${plural(live.events, 'event')} from ${when(live.window.start)} to ${when(live.window.end)}, up to the newest.`;
@@ -1074,8 +1107,8 @@ function wire() {
   $('buckets-csv').addEventListener('click', (event) => copy(event.target,
     ['bucket', 'values', 'reference_events', 'reference_share', 'events', 'share', 'term'],
     bucketRows.map((b) => [b.name, b.words, b.referenceEvents, b.reference, b.events, b.production, b.term])));
-  $('cursor').addEventListener('pointermove', pointAt);
-  $('cursor').addEventListener('pointerdown', pointAt);
+  $('cursor').addEventListener('pointermove', onPointer);
+  $('cursor').addEventListener('pointerdown', onPointer);
   $('cursor').addEventListener('keydown', keyOnChart);
   $('ask-no').addEventListener('click', () => answerToken(''));
   $('ask-form').addEventListener('submit', (event) => {

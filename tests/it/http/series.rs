@@ -149,3 +149,35 @@ async fn a_series_that_cannot_be_read_is_refused_in_words() {
         assert!(error(&text).contains(expected), "{query}: {text}");
     }
 }
+
+/// What a page with hundreds of features costs; prints, and asserts nothing.
+#[tokio::test]
+#[ignore = "a measurement: cargo test --release --test it measure -- --ignored --nocapture"]
+async fn measure_a_series_of_many_features() {
+    use std::time::Instant;
+    let site = site();
+    let wide = |days: i64| {
+        let mut wide = later(days, Some(0.1));
+        wide.features = (0..500)
+            .map(|i| {
+                let mut feature = wide.features[0].clone();
+                feature.feature = format!("feature_{i}");
+                feature.buckets = vec![100; 10];
+                feature
+            })
+            .collect();
+        wide
+    };
+    for days in 1..=1000 {
+        append(&site, wide(days));
+    }
+    for what in ["first", "second"] {
+        let began = Instant::now();
+        let (_, text) = site.get("/api/v1/series?monitor=flights&points=56").await;
+        println!("{what}: {:?}, {} bytes", began.elapsed(), text.len());
+    }
+    append(&site, wide(1001));
+    let began = Instant::now();
+    site.get("/api/v1/series?monitor=flights&points=56").await;
+    println!("after one more window: {:?}", began.elapsed());
+}
