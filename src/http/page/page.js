@@ -17,11 +17,12 @@ const STATUS = {
   insufficient_data: { icon: '○', word: 'insufficient data', rank: 0 },
   stale: { icon: '■', word: 'stale', rank: 4 },
 };
-const RANGES = { '24h': ['24 h', DAY], '7d': ['7 d', 7 * DAY], '30d': ['30 d', 30 * DAY], all: ['All', Infinity] };
+const RANGES = { '24h': '24 h', '7d': '7 d', '30d': '30 d', all: 'All' };
+const SPANS = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY };
 /** What an incident is about. */
 const REASONS = { psi: 'drift', missing: 'missing values', invalid: 'values of a wrong type', stale: 'silence' };
-const SCALES = { linear: ['Linear'], log: ['Log'] };
-const WINDOWS = { closed: ['Last closed'], live: ['Live'] };
+const SCALES = { linear: 'Linear', log: 'Log' };
+const WINDOWS = { closed: 'Last closed', live: 'Live' };
 
 // ---- Small helpers -----------------------------------------------------------------------------
 
@@ -51,25 +52,29 @@ function badge(status, words) {
     h('span', { class: 'word' }, words ?? word));
 }
 
+/** Makes the children of a node anew where what they show has changed; the focus keeps its place. */
+function redraw(node, shows, children) {
+  const key = JSON.stringify(shows);
+  if (drawn.get(node) === key) return;
+  drawn.set(node, key);
+  const place = [...node.children].indexOf(document.activeElement);
+  node.replaceChildren(...children());
+  if (place >= 0) node.children[place]?.focus();
+}
+const drawn = new WeakMap();
+
 /** A row of buttons of which one is pressed. */
-function segments(node, choices, chosen, choose) {
-  const key = JSON.stringify([Object.keys(choices), chosen]);
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  const focused = node.contains(document.activeElement) ? document.activeElement.dataset.value : null;
-  node.replaceChildren(...Object.entries(choices).map(([value, [label]]) => {
-    const button = h('button', { type: 'button', 'aria-pressed': String(value === chosen), 'data-value': value }, label);
-    button.addEventListener('click', () => choose(value));
+function segments(node, choices, pressed, press) {
+  redraw(node, pressed, () => Object.entries(choices).map(([value, label]) => {
+    const button = h('button', { type: 'button', 'aria-pressed': String(value === pressed), 'data-value': value }, label);
+    button.addEventListener('click', () => press(value));
     return button;
   }));
-  if (focused) node.querySelector(`[data-value="${focused}"]`)?.focus();
 }
 
 function facts(node, pairs) {
-  const key = JSON.stringify(pairs.map(([term, value]) => [term, value instanceof Node ? value.id : value]));
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  node.replaceChildren(...pairs.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
+  redraw(node, pairs.map(([term, value]) => [term, value.id ?? value]), () =>
+    pairs.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
 }
 
 /** A name within a sentence: what it does to the direction of text ends with it. */
@@ -270,9 +275,8 @@ function seriesKey(monitor, feature) {
 }
 
 async function askSeries(monitor, feature, points) {
-  const span = RANGES[chosen.range][1];
-  const end = endOf(monitor);
-  const from = end !== null && Number.isFinite(span) ? end - span : undefined;
+  const span = SPANS[chosen.range], end = endOf(monitor);
+  const from = end !== null && span ? end - span : undefined;
   return ask('series', { query: { monitor: monitor.monitor, feature, from, points } });
 }
 
@@ -368,19 +372,13 @@ function draw() {
 function drawMonitors(status, monitor) {
   const nav = $('monitors');
   nav.hidden = status.monitors.length === 0;
-  const key = JSON.stringify([status.monitors.map((m) => [m.monitor, m.status]), monitor?.monitor, chosen]);
-  if (nav.dataset.key === key) return;
-  nav.dataset.key = key;
-  const focused = nav.contains(document.activeElement) ? document.activeElement.dataset.monitor : null;
-  nav.replaceChildren(...status.monitors.map((m) => {
-    const own = m === monitor;
-    const link = h('a', { href: hrefOf({ monitor: m.monitor, feature: '' }), 'data-monitor': m.monitor, 'data-status': m.status,
-      'aria-current': own ? 'page' : null, title: m.monitor },
+  redraw(nav, [status.monitors.map((m) => [m.monitor, m.status]), monitor?.monitor, chosen], () => status.monitors.map((m) => {
+    const tab = h('a', { href: hrefOf({ monitor: m.monitor, feature: '' }), 'data-monitor': m.monitor, 'data-status': m.status,
+      'aria-current': m === monitor ? 'page' : null, title: m.monitor },
       h('span', { class: `badge ${m.status}`, role: 'img', 'aria-label': m.status_text }, STATUS[m.status]?.icon ?? '○'),
       h('span', {}, m.monitor));
-    onPlainClick(link, () => choose({ monitor: m.monitor, feature: '' }));
-    if (m.monitor === focused) queueMicrotask(() => link.focus());
-    return link;
+    onPlainClick(tab, () => choose({ monitor: m.monitor, feature: '' }));
+    return tab;
   }));
 }
 
@@ -398,12 +396,8 @@ function tick() {
   const silent = Date.now() - link.heardAt;
   const monitor = monitorNow();
   const words = notices(monitor, silent);
-  const stale = $('stale');
-  stale.hidden = words.length === 0;
-  if (stale.dataset.key !== words.join('\n')) {
-    stale.dataset.key = words.join('\n');
-    stale.replaceChildren(...words.map((text) => h('p', {}, text)));
-  }
+  $('stale').hidden = words.length === 0;
+  redraw($('stale'), words, () => words.map((text) => h('p', {}, text)));
   const age = $('age');
   const seconds = monitor?.evaluation_age_seconds;
   if (age && seconds !== null && seconds !== undefined) {
@@ -432,13 +426,10 @@ function notices(monitor, silent) {
 }
 
 function drawSummary(monitor) {
-  const key = JSON.stringify([monitor.status, monitor.status_text]);
-  const verdict = $('verdict');
-  if (verdict.dataset.key !== key) {
-    if (verdict.dataset.key) say($('announce'), `${monitor.monitor}: ${monitor.status_text}`);
-    verdict.dataset.key = key;
-    verdict.replaceChildren(badge(monitor.status, monitor.status_text.replace(/^./, (c) => c.toUpperCase())));
-  }
+  redraw($('verdict'), [monitor.monitor, monitor.status], () => {
+    if ($('verdict').firstChild) say($('announce'), `${monitor.monitor}: ${monitor.status_text}`);
+    return [badge(monitor.status, monitor.status_text.replace(/^./, (c) => c.toUpperCase()))];
+  });
   say($('headline'), headline(monitor));
   facts($('facts'), [
     ['Last closed window', monitor.window ? `${when(monitor.window.start)} – ${when(monitor.window.end)}` : 'none yet'],
@@ -502,20 +493,14 @@ function drawList(monitor) {
 function drawChips(monitor) {
   const numbers = new Map();
   for (const { status } of monitor.features) numbers.set(status, (numbers.get(status) ?? 0) + 1);
-  const node = $('chips');
   const shown = Object.keys(STATUS).filter((status) => status !== 'stale');
-  const key = JSON.stringify([shown.map((status) => numbers.get(status) ?? 0), chosen.status]);
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  const focused = node.contains(document.activeElement) ? document.activeElement.dataset.status : null;
-  node.replaceChildren(...shown.map((status) => {
+  redraw($('chips'), [shown.map((status) => numbers.get(status) ?? 0), chosen.status], () => shown.map((status) => {
     const pressed = chosen.status === status;
     const chip = h('button', { type: 'button', 'aria-pressed': String(pressed), 'data-status': status },
       badge(status, `${numbers.get(status) ?? 0} ${STATUS[status].word}`));
     chip.addEventListener('click', () => choose({ status: pressed ? '' : status }));
     return chip;
   }));
-  if (focused) node.querySelector(`[data-status="${focused}"]`)?.focus();
 }
 
 /** Puts rows in order, touching only what is out of place and keeping the focus. */
@@ -613,12 +598,12 @@ function drawDetail(monitor) {
   for (const node of section.children) node.hidden = !figures && !node.contains($('name')) && node.id !== 'reason' && !node.contains($('back'));
   if (!figures) {
     say($('reason'), `The monitor ${monitor.monitor} has no such feature.`);
-    $('badge').replaceChildren();
+    redraw($('badge'), null, () => []);
     return;
   }
   section.dataset.feature = feature;
   section.dataset.status = figures.status;
-  $('badge').replaceChildren(badge(figures.status, figures.status_text));
+  redraw($('badge'), figures.status, () => [badge(figures.status, figures.status_text)]);
   const open = monitor.incidents.filter((i) => i.feature === feature);
   say($('reason'), [figures.reason, ...open.map(openSince)].join(' · '));
   const records = figures.events === null ? null : figures.events + figures.missing + figures.invalid;
@@ -642,7 +627,7 @@ function drawDetail(monitor) {
 
 /** What is drawn now, for the pointer and the keys. */
 const plot = { chart: null, figures: null, at: null, x: null, y: null, width: 0, height: 240 };
-const LEFT = 44, RIGHT = 78, TOP = 14, BOTTOM = 30;
+const LEFT = 44, RIGHT = 82, TOP = 14, BOTTOM = 30;
 
 function drawChart(chart, figures) {
   const width = Math.round($('plot').clientWidth);
@@ -662,6 +647,13 @@ function drawChart(chart, figures) {
 }
 
 const psiOf = (chart) => chart?.features[chart.feature]?.psi ?? [];
+
+/** By window: whether it is too small, or reaches back too far, for a verdict. */
+function weakOf(chart) {
+  const weak = chart.coverage.map((coverage) => coverage < 1);
+  for (const at of chart.features[chart.feature]?.insufficient ?? []) weak[at] = true;
+  return weak;
+}
 
 /** The vertical scale: linear, or logarithmic where thresholds would lie on the ground. */
 function scaleOf(values, { possible, likely }) {
@@ -733,6 +725,8 @@ function drawPsi() {
   Object.assign(plot, { x, y: scale.y });
   const right = width - RIGHT, bottom = height - BOTTOM;
   const level = (name) => scale.y(thresholds[name]);
+  const weak = weakOf(chart);
+  const path = (has) => linePath(values.map((v, at) => (has(at) ? v : null)), (at) => x(chart.window_end[at]).toFixed(1), (v) => scale.y(v).toFixed(1));
   svg.replaceChildren(
     statusGradient(level('possible'), level('likely')),
     ...scale.ticks.flatMap((tick) => [
@@ -743,12 +737,13 @@ function drawPsi() {
     s('g', { id: 'window-band' }),
     ...timeAxis(first, last, x, bottom),
     ...thresholdLines(thresholds, level, right),
-    s('path', { class: 'line', stroke: 'url(#by-status)', d: linePath(values, (i) => x(chart.window_end[i]).toFixed(1), (v) => scale.y(v).toFixed(1)) }),
+    s('path', { class: 'line weak', d: path((at) => weak[at] || weak[at - 1] || weak[at + 1]) }),
+    s('path', { class: 'line', stroke: 'url(#by-status)', d: path((at) => !weak[at]) }),
     s('g', { id: 'point' }),
   );
   const spans = chart.incidents.filter((i) => i.feature === chart.feature).length;
   const size = lasting(chart.window_size_ms);
-  say($('legend'), `Each point is a window of ${size}, at its end, every ${lasting(chart.window_slide_ms)}. ${spans ? `Shaded: ${plural(spans, 'incident')}. ` : ''}Below: events per window and, dashed, its coverage.`);
+  say($('legend'), `Each point is a window of ${size}, at its end, every ${lasting(chart.window_slide_ms)}. ${spans ? `Shaded: ${plural(spans, 'incident')}. ` : ''}${weak.includes(true) ? 'Dotted: not enough data for a verdict. ' : ''}Below: events per window and, dashed, its coverage.`);
 }
 
 /** The two lines, with their names beside the plot and not upon each other. */
@@ -857,7 +852,7 @@ function drawCursor() {
     s('text', { class: 'window-text', x: labelAt, y: bottom + 14, 'text-anchor': anchor }, size));
   $('point').replaceChildren(s('line', { class: 'hair', x1: right, x2: right, y1: TOP, y2: bottom }),
     ...(psi === null ? [] : [s('circle', { class: 'dot', cx: right, cy: y(psi), r: 5 })]));
-  const words = psi === null ? 'no PSI' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
+  const words = psi === null ? 'no value' : weakOf(chart)[at] ? 'not enough data for a verdict' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
   const coverage = chart.coverage[at] < 1 ? `, coverage ${percent(chart.coverage[at])}` : '';
   const open = chart.incidents.some((i) => i.feature === chart.feature && i.from <= end && (i.to === null || i.to > end)) ? ', incident open' : '';
   const rest = `, ${words}, ${plural(chart.events[at], 'event')}${coverage}${open}`;
@@ -928,23 +923,20 @@ function drawPsiTable() {
 let bucketRows = [];
 
 function drawBuckets(detail) {
-  const table = $('buckets');
   segments($('of'), WINDOWS, chosen.of === 'live' ? 'live' : 'closed', (of) => choose({ of }, { replace: true }));
   const now = detail && (chosen.of === 'live' ? detail.live : detail.last_final);
-  const key = JSON.stringify([detail?.feature, detail?.monitor, chosen.of, now?.window, now?.bucket_events]);
-  if (table.dataset.key === key) return;
-  table.dataset.key = key;
   bucketRows = detail ? bucketsOf(detail, now) : [];
   const most = Math.max(...bucketRows.flatMap((b) => [b.reference ?? 0, b.production ?? 0]), 1e-9);
   const mostTerm = Math.max(...bucketRows.map((b) => b.term ?? 0), 1e-9);
   // The order of numbers means something; that of categories does not.
   const ordered = detail?.last_final?.kind === 'categorical' ? [...bucketRows].sort((a, b) => (b.term ?? 0) - (a.term ?? 0)) : bucketRows;
-  table.replaceChildren(
+  redraw($('buckets'), [detail?.feature, detail?.monitor, chosen.of, now?.window, bucketRows.map((b) => b.events)], () => [
     h('caption', { class: 'hidden' }, `Shares of ${detail?.feature ?? ''} by bucket, reference against production`),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, column('', 'Values'),
       column('', h('span', { class: 'key' }), 'reference ', h('span', { class: 'key now' }), 'production'),
       column('n', 'Ref.'), column('n', 'Prod.'), column('n', 'Adds to PSI'))),
-    h('tbody', { role: 'rowgroup' }, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))));
+    h('tbody', { role: 'rowgroup' }, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))),
+  ]);
   drawWords(detail, now);
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use psiren::drift::incident::ChangeKind;
-use psiren::drift::{DriftReport, IncidentChange, Reason, Trigger};
+use psiren::drift::{DriftReport, DriftStatus, IncidentChange, Reason, Trigger};
 use psiren::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 use serde_json::{Value, json};
 
@@ -63,6 +63,8 @@ async fn the_series_has_the_final_evaluations_of_the_history() {
         }
     }
     assert_eq!(series["features"]["dep_delay"]["psi"][3], 0.123_457);
+    // All values of `gate` are of a wrong type, so it has no PSI that could rest on too few.
+    assert_eq!(series["features"]["gate"]["insufficient"], json!([]));
 }
 
 #[tokio::test]
@@ -75,9 +77,20 @@ async fn fewer_points_keep_the_peaks() {
     let series = site.json(path).await;
     assert_eq!(
         series["features"],
-        json!({"dep_delay": {"psi": [9.0, 0.5]}})
+        json!({"dep_delay": {"psi": [9.0, 0.5], "insufficient": []}})
     );
     assert_eq!(series["window_end"], json!([END + 2 * DAY, END + 4 * DAY]));
+}
+
+#[tokio::test]
+async fn windows_without_a_verdict_are_named() {
+    let site = site();
+    let mut few = later(1, Some(2.0));
+    few.features[0].status = DriftStatus::InsufficientData;
+    append(&site, few);
+    let path = "/api/v1/series?monitor=flights&feature=dep_delay";
+    let insufficient = site.json(path).await["features"]["dep_delay"]["insufficient"].take();
+    assert_eq!(insufficient, json!([2]));
 }
 
 #[tokio::test]
