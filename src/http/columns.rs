@@ -20,9 +20,9 @@ const BATCH: usize = 64;
 
 /// The columns of every monitor, for all requests.
 #[derive(Default)]
-pub(super) struct Shared(Mutex<Columns>);
+pub(super) struct Cache(Mutex<Columns>);
 
-impl Shared {
+impl Cache {
     /// Shows `work` the columns of a monitor as the log has them now. It blocks.
     pub(super) fn with<T>(
         &self,

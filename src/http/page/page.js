@@ -82,6 +82,25 @@ const named = (name) => `\u2068${name}\u2069`;
 
 const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
+/** What the browser keeps for the page. Browsers may refuse to; then it lasts as long as the page. */
+const instead = new Map();
+
+function kept(storage, key) {
+  try {
+    return globalThis[storage].getItem(key);
+  } catch {
+    return instead.get(key) ?? null;
+  }
+}
+
+function keep(storage, key, value) {
+  try {
+    value === null ? globalThis[storage].removeItem(key) : globalThis[storage].setItem(key, value);
+  } catch {
+    value === null ? instead.delete(key) : instead.set(key, value);
+  }
+}
+
 // ---- Numbers and times -------------------------------------------------------------------------
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
@@ -232,13 +251,13 @@ function heard() {
   link.failing = null;
 }
 
-let running = false, wanted = false, timer = 0, startedAt = 0;
+let running = false, next = null, timer = 0, startedAt = 0;
 
 /** Asks for everything that is shown; never twice at once. */
 async function refresh() {
-  if (running) { wanted = true; return; }
+  if (running) { next = refresh; return; }
   running = true;
-  wanted = false;
+  next = null;
   clearTimeout(timer);
   timer = 0;
   startedAt = performance.now();
@@ -256,12 +275,12 @@ async function refresh() {
   }
   draw();
   if (known.status) document.documentElement.dataset.ready = 'true';
-  if (wanted) soon();
+  next?.();
 }
 
 /** A refresh soon, but not before the last one has had its time: news may come faster. */
 function soon() {
-  if (running) { wanted = true; return; }
+  if (running) { next ??= soon; return; }
   const took = performance.now() - startedAt;
   timer ||= setTimeout(refresh, Math.max(0, PACE_MS - took));
 }
@@ -270,7 +289,7 @@ const endOf = (monitor) => (monitor?.window ? Date.parse(monitor.window.end) : n
 
 /** What a series depends on: asked again only when this has changed. */
 function seriesKey(monitor, feature) {
-  const incidents = monitor.incidents.map((i) => `${i.feature}/${i.reason}`);
+  const incidents = monitor.incidents.filter((i) => i.feature === feature).map((i) => i.reason);
   return JSON.stringify([monitor.monitor, feature, chosen.range, endOf(monitor), incidents]);
 }
 
@@ -351,7 +370,6 @@ function draw() {
   const start = performance.now();
   const monitor = monitorNow();
   drawMonitors(status, monitor);
-  tick();
   $('summary').hidden = $('list').hidden = !monitor;
   if (monitor) {
     drawSummary(monitor);
@@ -361,7 +379,9 @@ function draw() {
     $('detail').hidden = true;
   }
   document.title = monitor ? `${STATUS[monitor.status]?.icon ?? ''} ${monitor.status_text} · ${monitor.monitor} · psiren` : 'psiren';
-  $('plain').hidden = true;
+  tick();
+  // What the server wrote for browsers without JavaScript has done its work.
+  $('plain')?.remove();
   $('app').hidden = $('tools').hidden = false;
   document.documentElement.dataset.pane = chosen.feature ? 'detail' : 'list';
   // What the last update cost is there to be looked at.
@@ -438,9 +458,7 @@ function drawSummary(monitor) {
     ['Topic', monitor.topic],
     ['Evaluated', $('age') ?? h('span', { id: 'age' }, '–')],
   ]);
-  tick();
   $('csv').href = new URL(`history?${new URLSearchParams({ format: 'csv', monitor: monitor.monitor })}`, API);
-  say($('theme'), `Theme: ${localStorage.getItem('psiren-theme') ?? 'system'}`);
 }
 
 /** What is wrong, since when, in one sentence or two. */
@@ -741,9 +759,18 @@ function drawPsi() {
     s('path', { class: 'line', stroke: 'url(#by-status)', d: path((at) => !weak[at]) }),
     s('g', { id: 'point' }),
   );
-  const spans = chart.incidents.filter((i) => i.feature === chart.feature).length;
-  const size = lasting(chart.window_size_ms);
-  say($('legend'), `Each point is a window of ${size}, at its end, every ${lasting(chart.window_slide_ms)}. ${spans ? `Shaded: ${plural(spans, 'incident')}. ` : ''}${weak.includes(true) ? 'Dotted: not enough data for a verdict. ' : ''}Below: events per window and, dashed, its coverage.`);
+  say($('legend'), legend(chart, weak));
+}
+
+function legend(chart, weak) {
+  const open = (reason) => chart.incidents.filter((i) => i.feature === chart.feature && i.reason === reason).length;
+  const incidents = Object.keys(REASONS).filter(open).map((reason) => `${REASONS[reason]} ${open(reason)}`);
+  return [
+    `Each point is a window of ${lasting(chart.window_size_ms)}, at its end, every ${lasting(chart.window_slide_ms)}.`,
+    incidents.length ? `Shaded are incidents: ${incidents.join(', ')}.` : '',
+    weak.includes(true) ? 'Dotted: not enough data for a verdict.' : '',
+    'Below: events per window and, dashed, its coverage.',
+  ].filter(Boolean).join(' ');
 }
 
 /** The two lines, with their names beside the plot and not upon each other. */
@@ -1007,10 +1034,8 @@ async function copy(button, header, lines) {
 
 // ---- Check now ---------------------------------------------------------------------------------
 
-const TOKEN = 'psiren-token';
-
 async function check(monitor) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = kept('sessionStorage', 'psiren-token');
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
   return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }) });
 }
@@ -1028,8 +1053,8 @@ async function checkNow() {
   } catch (error) {
     result.className = 'failed';
     if (error instanceof Refused && error.status === 401) {
-      const wasWrong = sessionStorage.getItem(TOKEN) !== null;
-      sessionStorage.removeItem(TOKEN);
+      const wasWrong = kept('sessionStorage', 'psiren-token') !== null;
+      keep('sessionStorage', 'psiren-token', null);
       say(result, wasWrong ? 'Not checked: the token is wrong.' : 'Not checked: it needs the token.');
       $('ask').showModal();
     } else {
@@ -1056,7 +1081,7 @@ function answerToken(token) {
   $('token').value = '';
   $('check-now').focus();
   if (!token) return;
-  sessionStorage.setItem(TOKEN, token);
+  keep('sessionStorage', 'psiren-token', token);
   checkNow();
 }
 
@@ -1064,11 +1089,13 @@ function answerToken(token) {
 
 function theme(next) {
   const order = { system: 'light', light: 'dark', dark: 'system' };
-  let now = localStorage.getItem('psiren-theme') ?? 'system';
-  if (!Object.hasOwn(order, now)) now = 'system';
-  if (next) now = order[now];
-  now === 'system' ? localStorage.removeItem('psiren-theme') : localStorage.setItem('psiren-theme', now);
-  now === 'system' ? delete document.documentElement.dataset.theme : document.documentElement.dataset.theme = now;
+  const before = kept('localStorage', 'psiren-theme');
+  let now = Object.hasOwn(order, before ?? '') ? before : 'system';
+  if (next) {
+    now = order[now];
+    keep('localStorage', 'psiren-theme', now === 'system' ? null : now);
+  }
+  document.documentElement.dataset.theme = now;
   say($('theme'), `Theme: ${now}`);
 }
 
