@@ -193,7 +193,7 @@ impl FeatureSeries {
 }
 
 /// `rows` in at most `points` groups of neighbours, as even as can be.
-fn groups<'a, T>(rows: &'a [T], points: usize) -> Vec<&'a [T]> {
+fn groups<T>(rows: &[T], points: usize) -> Vec<&[T]> {
     let points = points.min(rows.len());
     (0..points)
         .map(|i| &rows[i * rows.len() / points..(i + 1) * rows.len() / points])
