@@ -547,7 +547,7 @@ function makeRow(monitor, feature) {
   const cells = { spark: cellOf('spark'), psi: cellOf('n psi'), live: cellOf('n live'), status: cellOf('status'), why: cellOf('why') };
   const tr = h('tr', { role: 'row', 'data-monitor': monitor.monitor, 'data-feature': name },
     h('th', { role: 'rowheader', scope: 'row' }, link), ...Object.values(cells));
-  const row = { tr, link, ...cells, drawn: '', sparked: null };
+  const row = { tr, link, ...cells, drawn: '', sparked: null, chosen: null };
   rows.of.set(name, row);
   return row;
 }
@@ -556,7 +556,10 @@ function updateRow(row, feature, since, selected) {
   const own = feature.feature === selected;
   row.tr.classList.toggle('chosen', own);
   own ? row.link.setAttribute('aria-current', 'true') : row.link.removeAttribute('aria-current');
-  row.link.href = hrefOf({ feature: feature.feature });
+  if (row.chosen !== chosen) {
+    row.chosen = chosen;
+    row.link.href = hrefOf({ feature: feature.feature });
+  }
   const open = feature.incidents.map((reason) => since.get(`${feature.feature}\n${reason}`)).filter(Boolean);
   const incidents = open.map(openSince);
   const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, feature.reason, incidents]);
@@ -644,11 +647,12 @@ function drawDetail(monitor) {
 // ---- PSI over time -----------------------------------------------------------------------------
 
 /** What is drawn now, for the pointer and the keys. */
-const plot = { chart: null, figures: null, at: null, x: null, y: null, width: 0, height: 240 };
+const plot = { chart: null, figures: null, at: null, x: null, y: null, room: 600, width: 0, height: 240 };
 const LEFT = 44, RIGHT = 82, TOP = 14, BOTTOM = 30;
 
 function drawChart(chart, figures) {
-  const width = Math.round($('plot').clientWidth);
+  // Measured by the observer: asking here would lay out the whole page in between.
+  const width = plot.room;
   const key = JSON.stringify([chart?.key, figures.feature, figures.thresholds, chosen.scale, width]);
   if (plot.key === key) return;
   const isOther = plot.chart?.feature !== chart?.feature || plot.chart?.monitor !== chart?.monitor;
@@ -1134,7 +1138,12 @@ function wire() {
     event.preventDefault();
     answerToken($('token').value.trim());
   });
-  new ResizeObserver(() => draw()).observe($('plot'));
+  new ResizeObserver(([{ contentRect }]) => {
+    const room = Math.round(contentRect.width);
+    if (room === 0 || room === plot.room) return;
+    plot.room = room;
+    draw();
+  }).observe($('plot'));
   isWide.addEventListener('change', follow);
   addEventListener('popstate', () => {
     chosen = readUrl();

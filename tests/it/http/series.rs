@@ -163,9 +163,10 @@ async fn a_series_that_cannot_be_read_is_refused_in_words() {
     }
 }
 
-/// What a page with hundreds of features costs; prints, and asserts nothing.
+/// What the series of hundreds of features cost; it asserts nothing.
 #[tokio::test]
 #[ignore = "a measurement: cargo test --release --test it measure -- --ignored --nocapture"]
+#[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
 async fn measure_a_series_of_many_features() {
     use std::time::Instant;
     let site = site();
