@@ -436,8 +436,8 @@ function notices(monitor, silent) {
     for (const reason of Object.values(known.status.reasons)) words.push(`Not ready: ${reason}`);
   }
   if (monitor?.stale) {
-    const silence = monitor.incidents.find((i) => i.reason === 'stale')?.text ?? 'no event is being counted';
-    words.push(`The topic ${named(monitor.topic)} is silent: ${silence}. The last event was counted at ${when(monitor.last_counted_at)}.`);
+    const last = monitor.last_counted_at;
+    words.push(`The topic ${named(monitor.topic)} is silent: ${last ? `the last event was counted on ${when(last)} UTC` : 'no event was counted since psiren started'}.`);
   }
   if (known.status && !monitor) {
     words.push(chosen.monitor ? `No monitor is called ${named(chosen.monitor)}.` : 'No monitor is configured.');
