@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use crate::drift::incident::ChangeKind;
-use crate::drift::{DriftReport, IncidentChange, Reason, Trigger};
+use crate::drift::{DriftReport, DriftStatus, IncidentChange, Reason, Trigger};
 use crate::state::{LogBody, LogEntry, ReportLog, StateError};
 
-/// Bounds for each monitor; 4 million figures are 32 MB.
+/// Bounds for each monitor; 2 million figures are 18 MB.
 const MOST_WINDOWS: usize = 10_000;
-const MOST_FIGURES: usize = 4_000_000;
+const MOST_FIGURES: usize = 2_000_000;
 const MOST_INCIDENTS: usize = 10_000;
 /// Entries that are decoded at once.
 const BATCH: usize = 64;
 
 /// The columns of every monitor, for all requests.
 #[derive(Default)]
-pub(super) struct Shared(Mutex<Columns>);
+pub(super) struct Cache(Mutex<Columns>);
 
-impl Shared {
+impl Cache {
     /// Shows `work` the columns of a monitor as the log has them now. It blocks.
     pub(super) fn with<T>(
         &self,
@@ -47,7 +47,7 @@ struct Columns {
 /// What the log says of one monitor.
 #[derive(Default)]
 pub(super) struct MonitorColumns {
-    /// Every feature that was ever evaluated, in the order of `Row::psi`.
+    /// Every feature that was ever evaluated, in the order of a row's figures.
     names: Vec<String>,
     places: BTreeMap<String, usize>,
     /// In the order of the log.
@@ -62,8 +62,18 @@ pub(super) struct Row {
     pub(super) end_ms: i64,
     pub(super) events: u64,
     pub(super) coverage: f64,
-    /// By place of the feature, to six significant digits; shorter where features came later.
-    psi: Vec<Option<f64>>,
+    /// By place of the feature, shorter where features came later. To six significant digits, NaN
+    /// without values.
+    psi: Vec<f64>,
+    /// Whether there were values enough for a verdict.
+    judged: Vec<bool>,
+}
+
+/// One feature in one window.
+#[derive(Clone, Copy)]
+pub(super) struct Figure {
+    pub(super) psi: f64,
+    pub(super) judged: bool,
 }
 
 /// An incident that has ended.
@@ -132,13 +142,15 @@ impl MonitorColumns {
     }
 
     fn add(&mut self, seq: u64, report: &DriftReport) {
-        let mut psi = vec![None; self.names.len()];
-        for (i, judged) in report.features.iter().enumerate() {
-            let place = self.placed(i, &judged.feature);
+        let (mut psi, mut judged) = (Vec::new(), Vec::new());
+        for (i, feature) in report.features.iter().enumerate() {
+            let place = self.placed(i, &feature.feature);
             if place >= psi.len() {
-                psi.resize(place + 1, None);
+                psi.resize(place + 1, f64::NAN);
+                judged.resize(place + 1, false);
             }
-            psi[place] = judged.psi.map(six_digits);
+            psi[place] = feature.psi.map_or(f64::NAN, six_digits);
+            judged[place] = feature.status != DriftStatus::InsufficientData;
         }
         self.rows.push_back(Row {
             seq,
@@ -146,6 +158,7 @@ impl MonitorColumns {
             events: report.events,
             coverage: report.coverage,
             psi,
+            judged,
         });
         let most = MOST_WINDOWS.min(MOST_FIGURES / self.names.len().max(1));
         while self.rows.len() > most {
@@ -194,8 +207,12 @@ impl MonitorColumns {
 }
 
 impl Row {
-    pub(super) fn psi(&self, place: Option<usize>) -> Option<f64> {
-        *self.psi.get(place?)?
+    /// `None` without a PSI.
+    pub(super) fn figure(&self, place: Option<usize>) -> Option<Figure> {
+        let place = place?;
+        let psi = *self.psi.get(place)?;
+        let judged = *self.judged.get(place)?;
+        (!psi.is_nan()).then_some(Figure { psi, judged })
     }
 }
 

@@ -51,7 +51,7 @@ struct Site {
     monitors: Arc<Vec<MonitorHandle>>,
     guard: Arc<guard::Guard>,
     flights: Arc<check::Flights>,
-    columns: Arc<columns::Shared>,
+    columns: Arc<columns::Cache>,
     streams: Arc<events::Streams>,
     /// The path of `public_url`, without a slash at its end; empty when there is none.
     prefix: Arc<str>,

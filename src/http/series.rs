@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Site;
 use super::body::Checked;
-use super::columns::{MonitorColumns, Row};
+use super::columns::{Figure, MonitorColumns, Row};
 use super::error::{ApiError, ErrorBody};
 use super::history::span;
 use super::monitors::find;
@@ -59,6 +59,8 @@ pub(super) struct Series {
 pub(super) struct FeatureSeries {
     /// To six significant digits; `null` without values.
     psi: Vec<Option<f64>>,
+    /// Places in `psi` of windows with too few values for a verdict.
+    insufficient: Vec<usize>,
 }
 
 /// When an incident was open.
@@ -174,17 +176,24 @@ impl FeatureSeries {
     fn of(groups: &[&[&Row]], columns: &MonitorColumns, feature: &str) -> Self {
         let place = columns.place(feature);
         let peak = |group: &&[&Row]| {
-            let psi = group.iter().filter_map(|row| row.psi(place));
-            psi.max_by(f64::total_cmp)
+            let figures = group.iter().filter_map(|row| row.figure(place));
+            figures.max_by(|a, b| a.psi.total_cmp(&b.psi))
         };
+        let peaks: Vec<Option<Figure>> = groups.iter().map(peak).collect();
+        let unjudged = |peak: &Option<Figure>| peak.is_some_and(|figure| !figure.judged);
+        let places = peaks.iter().enumerate();
         Self {
-            psi: groups.iter().map(peak).collect(),
+            insufficient: places
+                .filter(|(_, peak)| unjudged(peak))
+                .map(|(i, _)| i)
+                .collect(),
+            psi: peaks.iter().map(|peak| Some(peak.as_ref()?.psi)).collect(),
         }
     }
 }
 
 /// `rows` in at most `points` groups of neighbours, as even as can be.
-fn groups<'a, T>(rows: &'a [T], points: usize) -> Vec<&'a [T]> {
+fn groups<T>(rows: &[T], points: usize) -> Vec<&[T]> {
     let points = points.min(rows.len());
     (0..points)
         .map(|i| &rows[i * rows.len() / points..(i + 1) * rows.len() / points])

@@ -17,9 +17,12 @@ const STATUS = {
   insufficient_data: { icon: '○', word: 'insufficient data', rank: 0 },
   stale: { icon: '■', word: 'stale', rank: 4 },
 };
-const RANGES = { '24h': ['24 h', DAY], '7d': ['7 d', 7 * DAY], '30d': ['30 d', 30 * DAY], all: ['All', Infinity] };
-const SCALES = { linear: ['Linear'], log: ['Log'] };
-const WINDOWS = { closed: ['Last closed'], live: ['Live'] };
+const RANGES = { '24h': '24 h', '7d': '7 d', '30d': '30 d', all: 'All' };
+const SPANS = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY };
+/** What an incident is about. */
+const REASONS = { psi: 'drift', missing: 'missing values', invalid: 'values of a wrong type', stale: 'silence' };
+const SCALES = { linear: 'Linear', log: 'Log' };
+const WINDOWS = { closed: 'Last closed', live: 'Live' };
 
 // ---- Small helpers -----------------------------------------------------------------------------
 
@@ -49,28 +52,54 @@ function badge(status, words) {
     h('span', { class: 'word' }, words ?? word));
 }
 
+/** Makes the children of a node anew where what they show has changed; the focus keeps its place. */
+function redraw(node, shows, children) {
+  const key = JSON.stringify(shows);
+  if (drawn.get(node) === key) return;
+  drawn.set(node, key);
+  const place = [...node.children].indexOf(document.activeElement);
+  node.replaceChildren(...children());
+  if (place >= 0) node.children[place]?.focus();
+}
+const drawn = new WeakMap();
+
 /** A row of buttons of which one is pressed. */
-function segments(node, choices, chosen, choose) {
-  const key = JSON.stringify([Object.keys(choices), chosen]);
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  const focused = node.contains(document.activeElement) ? document.activeElement.dataset.value : null;
-  node.replaceChildren(...Object.entries(choices).map(([value, [label]]) => {
-    const button = h('button', { type: 'button', 'aria-pressed': String(value === chosen), 'data-value': value }, label);
-    button.addEventListener('click', () => choose(value));
+function segments(node, choices, pressed, press) {
+  redraw(node, pressed, () => Object.entries(choices).map(([value, label]) => {
+    const button = h('button', { type: 'button', 'aria-pressed': String(value === pressed), 'data-value': value }, label);
+    button.addEventListener('click', () => press(value));
     return button;
   }));
-  if (focused) node.querySelector(`[data-value="${focused}"]`)?.focus();
 }
 
 function facts(node, pairs) {
-  const key = JSON.stringify(pairs.map(([term, value]) => [term, value instanceof Node ? value.id : value]));
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  node.replaceChildren(...pairs.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
+  redraw(node, pairs.map(([term, value]) => [term, value.id ?? value]), () =>
+    pairs.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
 }
 
+/** A name within a sentence: what it does to the direction of text ends with it. */
+const named = (name) => `\u2068${name}\u2069`;
+
 const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+/** What the browser keeps for the page. Browsers may refuse to; then it lasts as long as the page. */
+const instead = new Map();
+
+function kept(storage, key) {
+  try {
+    return globalThis[storage].getItem(key);
+  } catch {
+    return instead.get(key) ?? null;
+  }
+}
+
+function keep(storage, key, value) {
+  try {
+    value === null ? globalThis[storage].removeItem(key) : globalThis[storage].setItem(key, value);
+  } catch {
+    value === null ? instead.delete(key) : instead.set(key, value);
+  }
+}
 
 // ---- Numbers and times -------------------------------------------------------------------------
 
@@ -107,6 +136,8 @@ function ago(seconds) {
   const [, size, unit] = steps.find(([below]) => seconds < below);
   return `${Math.max(0, Math.floor(seconds / size))} ${unit} ago`;
 }
+
+const openSince = (incident) => `${REASONS[incident.reason] ?? incident.reason} since ${when(incident.since)}`;
 
 /** Start and end of a numeric bucket in words, with the feature's name where it is short. */
 function rangeWords(feature, bucket) {
@@ -145,12 +176,12 @@ function choose(changes, { replace = false } = {}) {
   const href = hrefOf(changes);
   history[replace ? 'replaceState' : 'pushState'](null, '', href);
   chosen = readUrl();
+  if ('monitor' in changes || 'status' in changes) rows.limit = ROWS;
   follow();
 }
 
 /** Draws what is chosen now, at once from what is known and again when the rest has come. */
 function follow() {
-  rows.limit = ROWS;
   draw();
   refresh();
 }
@@ -163,13 +194,19 @@ let chosen = readUrl();
 const known = { status: null, receivedAt: 0, series: null, detail: null, chart: null };
 /** When anything was last heard, and how the page hears of news. */
 const link = { heardAt: Date.now(), failing: null, streaming: false, silent: false };
-/** The feature that is shown when none is chosen, kept while figures move. */
-const fallback = { monitor: null, feature: null };
+/** What is shown when nothing is chosen: the worst at first sight, kept while figures move. */
+const fallback = { monitor: null, of: null, feature: null };
 
-const monitorNow = () => {
+function monitorNow() {
   const monitors = known.status?.monitors ?? [];
-  return monitors.find((m) => m.monitor === chosen.monitor) ?? (chosen.monitor ? null : monitors[0]) ?? null;
-};
+  const find = (name) => monitors.find((m) => m.monitor === name) ?? null;
+  if (chosen.monitor) return find(chosen.monitor);
+  if (!find(fallback.monitor)) {
+    const rank = (m) => STATUS[m.status]?.rank ?? 0;
+    fallback.monitor = monitors.reduce((worst, m) => (worst && rank(worst) >= rank(m) ? worst : m), null)?.monitor ?? null;
+  }
+  return find(fallback.monitor);
+}
 
 const isWide = matchMedia('(min-width: 68.01rem)');
 
@@ -177,8 +214,8 @@ function featureNow() {
   const monitor = monitorNow();
   if (!monitor || chosen.feature) return chosen.feature || null;
   if (!isWide.matches) return null;
-  if (fallback.monitor !== monitor.monitor) {
-    fallback.monitor = monitor.monitor;
+  if (fallback.of !== monitor.monitor) {
+    fallback.of = monitor.monitor;
     fallback.feature = bySeverity(monitor.features)[0]?.feature ?? null;
   }
   return fallback.feature;
@@ -202,7 +239,7 @@ class Refused extends Error {
 async function ask(path, { query = {}, ...options } = {}) {
   const url = new URL(path, API);
   for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, value);
-  const response = await fetch(url, { cache: 'no-store', ...options });
+  const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(15_000), ...options });
   heard();
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, body.error ?? `psiren answered with ${response.status}`);
@@ -215,19 +252,21 @@ function heard() {
   link.silent = false;
 }
 
-let running = false, wanted = false, timer = 0, startedAt = 0;
+let running = false, next = null, timer = 0, startedAt = 0;
 
 /** Asks for everything that is shown; never twice at once. */
 async function refresh() {
-  if (running) { wanted = true; return; }
+  if (running) { next = refresh; return; }
   running = true;
-  wanted = false;
+  next = null;
   clearTimeout(timer);
   timer = 0;
   startedAt = performance.now();
   try {
-    const status = await ask('status', { signal: AbortSignal.timeout(15_000) });
+    const status = await ask('status');
+    const isFirst = known.status === null;
     Object.assign(known, { status, receivedAt: performance.now() });
+    if (isFirst) draw();
     await Promise.all([loadSeries(), loadFeature()]);
   } catch (error) {
     if (!(error instanceof Refused)) link.failing ??= { since: Date.now() };
@@ -236,12 +275,13 @@ async function refresh() {
     running = false;
   }
   draw();
-  if (wanted) soon();
+  if (known.status) document.documentElement.dataset.ready = 'true';
+  next?.();
 }
 
 /** A refresh soon, but not before the last one has had its time: news may come faster. */
 function soon() {
-  if (running) { wanted = true; return; }
+  if (running) { next ??= soon; return; }
   const took = performance.now() - startedAt;
   timer ||= setTimeout(refresh, Math.max(0, PACE_MS - took));
 }
@@ -250,14 +290,13 @@ const endOf = (monitor) => (monitor?.window ? Date.parse(monitor.window.end) : n
 
 /** What a series depends on: asked again only when this has changed. */
 function seriesKey(monitor, feature) {
-  const incidents = monitor.incidents.map((i) => `${i.feature}/${i.reason}`);
+  const incidents = monitor.incidents.filter((i) => i.feature === feature).map((i) => i.reason);
   return JSON.stringify([monitor.monitor, feature, chosen.range, endOf(monitor), incidents]);
 }
 
 async function askSeries(monitor, feature, points) {
-  const span = RANGES[chosen.range][1];
-  const end = endOf(monitor);
-  const from = end !== null && Number.isFinite(span) ? end - span : undefined;
+  const span = SPANS[chosen.range], end = endOf(monitor);
+  const from = end !== null && span ? end - span : undefined;
   return ask('series', { query: { monitor: monitor.monitor, feature, from, points } });
 }
 
@@ -329,9 +368,9 @@ async function hear(reader) {
 function draw() {
   const { status } = known;
   if (!status) { tick(); return; }
+  const start = performance.now();
   const monitor = monitorNow();
   drawMonitors(status, monitor);
-  tick();
   $('summary').hidden = $('list').hidden = !monitor;
   if (monitor) {
     drawSummary(monitor);
@@ -341,28 +380,26 @@ function draw() {
     $('detail').hidden = true;
   }
   document.title = monitor ? `${STATUS[monitor.status]?.icon ?? ''} ${monitor.status_text} · ${monitor.monitor} · psiren` : 'psiren';
-  $('plain').hidden = true;
+  tick();
+  // What the server wrote for browsers without JavaScript has done its work.
+  $('plain')?.remove();
   $('app').hidden = $('tools').hidden = false;
   document.documentElement.dataset.pane = chosen.feature ? 'detail' : 'list';
-  document.documentElement.dataset.ready = 'true';
+  // What the last update cost is there to be looked at.
+  performance.clearMeasures('psiren-draw');
+  performance.measure('psiren-draw', { start });
 }
 
 function drawMonitors(status, monitor) {
   const nav = $('monitors');
   nav.hidden = status.monitors.length === 0;
-  const key = JSON.stringify([status.monitors.map((m) => [m.monitor, m.status]), monitor?.monitor, chosen]);
-  if (nav.dataset.key === key) return;
-  nav.dataset.key = key;
-  const focused = nav.contains(document.activeElement) ? document.activeElement.dataset.monitor : null;
-  nav.replaceChildren(...status.monitors.map((m) => {
-    const own = m === monitor;
-    const link = h('a', { href: hrefOf({ monitor: m.monitor, feature: '' }), 'data-monitor': m.monitor, 'data-status': m.status,
-      'aria-current': own ? 'page' : null, title: m.monitor },
+  redraw(nav, [status.monitors.map((m) => [m.monitor, m.status]), monitor?.monitor, chosen], () => status.monitors.map((m) => {
+    const tab = h('a', { href: hrefOf({ monitor: m.monitor, feature: '' }), 'data-monitor': m.monitor, 'data-status': m.status,
+      'aria-current': m === monitor ? 'page' : null, title: m.monitor },
       h('span', { class: `badge ${m.status}`, role: 'img', 'aria-label': m.status_text }, STATUS[m.status]?.icon ?? '○'),
       h('span', {}, m.monitor));
-    onPlainClick(link, () => choose({ monitor: m.monitor, feature: '' }));
-    if (m.monitor === focused) queueMicrotask(() => link.focus());
-    return link;
+    onPlainClick(tab, () => choose({ monitor: m.monitor, feature: '' }));
+    return tab;
   }));
 }
 
@@ -380,12 +417,8 @@ function tick() {
   const silent = Date.now() - link.heardAt;
   const monitor = monitorNow();
   const words = notices(monitor, silent);
-  const stale = $('stale');
-  stale.hidden = words.length === 0;
-  if (stale.dataset.key !== words.join('\n')) {
-    stale.dataset.key = words.join('\n');
-    stale.replaceChildren(...words.map((text) => h('p', {}, text)));
-  }
+  $('stale').hidden = words.length === 0;
+  redraw($('stale'), words, () => words.map((text) => h('p', {}, text)));
   const age = $('age');
   const seconds = monitor?.evaluation_age_seconds;
   if (age && seconds !== null && seconds !== undefined) {
@@ -406,23 +439,20 @@ function notices(monitor, silent) {
     for (const reason of Object.values(known.status.reasons)) words.push(`Not ready: ${reason}`);
   }
   if (monitor?.stale) {
-    const silence = monitor.incidents.find((i) => i.reason === 'stale')?.text ?? 'no event is being counted';
-    words.push(`The topic ${monitor.topic} is silent: ${silence}. The last event was counted at ${when(monitor.last_counted_at)}.`);
+    const last = monitor.last_counted_at;
+    words.push(`The topic ${named(monitor.topic)} is silent: ${last ? `the last event was counted on ${when(last)} UTC` : 'no event was counted since psiren started'}.`);
   }
   if (known.status && !monitor) {
-    words.push(chosen.monitor ? `No monitor is called ${chosen.monitor}.` : 'No monitor is configured.');
+    words.push(chosen.monitor ? `No monitor is called ${named(chosen.monitor)}.` : 'No monitor is configured.');
   }
   return words;
 }
 
 function drawSummary(monitor) {
-  const key = JSON.stringify([monitor.status, monitor.status_text]);
-  const verdict = $('verdict');
-  if (verdict.dataset.key !== key) {
-    if (verdict.dataset.key) say($('announce'), `${monitor.monitor}: ${monitor.status_text}`);
-    verdict.dataset.key = key;
-    verdict.replaceChildren(badge(monitor.status, monitor.status_text.replace(/^./, (c) => c.toUpperCase())));
-  }
+  redraw($('verdict'), [monitor.monitor, monitor.status], () => {
+    if ($('verdict').firstChild) say($('announce'), `${monitor.monitor}: ${monitor.status_text}`);
+    return [badge(monitor.status, monitor.status_text.replace(/^./, (c) => c.toUpperCase()))];
+  });
   say($('headline'), headline(monitor));
   facts($('facts'), [
     ['Last closed window', monitor.window ? `${when(monitor.window.start)} – ${when(monitor.window.end)}` : 'none yet'],
@@ -431,11 +461,9 @@ function drawSummary(monitor) {
     ['Topic', monitor.topic],
     ['Evaluated', $('age') ?? h('span', { id: 'age' }, '–')],
   ]);
-  tick();
   $('csv').href = new URL(`history?${new URLSearchParams({ format: 'csv', monitor: monitor.monitor })}`, API);
   $('dashboard').hidden = !monitor.dashboard_url;
   $('dashboard').firstChild.href = monitor.dashboard_url ?? '';
-  say($('theme'), `Theme: ${localStorage.getItem('psiren-theme') ?? 'system'}`);
 }
 
 /** What is wrong, since when, in one sentence or two. */
@@ -446,12 +474,12 @@ function headline(monitor) {
   const total = plural(monitor.features.length, 'feature');
   if (!open.length) {
     const worst = bySeverity(monitor.features)[0];
-    const most = worst?.psi === null || !worst ? '' : ` The highest PSI is ${short(worst.psi)}, ${worst.feature}.`;
+    const most = worst?.psi === null || !worst ? '' : ` The highest PSI is ${short(worst.psi)}, of ${named(worst.feature)}.`;
     return `No open incident among ${total}.${most}${reading}`;
   }
   const since = Math.min(...open.map((i) => Date.parse(i.since)));
   const names = [...new Set(bySeverity(monitor.features).filter((f) => f.incidents.length).map((f) => f.feature))];
-  const shown = names.slice(0, 4).join(', ') + (names.length > 4 ? ` and ${names.length - 4} more` : '');
+  const shown = names.slice(0, 4).map(named).join(', ') + (names.length > 4 ? ` and ${names.length - 4} more` : '');
   return `${names.length} of ${total} ${names.length === 1 ? 'has' : 'have'} an open incident: ${shown}. The oldest is open since ${when(since)}.${reading}`;
 }
 
@@ -488,20 +516,14 @@ function drawList(monitor) {
 function drawChips(monitor) {
   const numbers = new Map();
   for (const { status } of monitor.features) numbers.set(status, (numbers.get(status) ?? 0) + 1);
-  const node = $('chips');
   const shown = Object.keys(STATUS).filter((status) => status !== 'stale');
-  const key = JSON.stringify([shown.map((status) => numbers.get(status) ?? 0), chosen.status]);
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
-  const focused = node.contains(document.activeElement) ? document.activeElement.dataset.status : null;
-  node.replaceChildren(...shown.map((status) => {
+  redraw($('chips'), [shown.map((status) => numbers.get(status) ?? 0), chosen.status], () => shown.map((status) => {
     const pressed = chosen.status === status;
     const chip = h('button', { type: 'button', 'aria-pressed': String(pressed), 'data-status': status },
       badge(status, `${numbers.get(status) ?? 0} ${STATUS[status].word}`));
     chip.addEventListener('click', () => choose({ status: pressed ? '' : status }));
     return chip;
   }));
-  if (focused) node.querySelector(`[data-status="${focused}"]`)?.focus();
 }
 
 /** Puts rows in order, touching only what is out of place and keeping the focus. */
@@ -530,7 +552,7 @@ function makeRow(monitor, feature) {
   const cells = { spark: cellOf('spark'), psi: cellOf('n psi'), live: cellOf('n live'), status: cellOf('status'), why: cellOf('why') };
   const tr = h('tr', { role: 'row', 'data-monitor': monitor.monitor, 'data-feature': name },
     h('th', { role: 'rowheader', scope: 'row' }, link), ...Object.values(cells));
-  const row = { tr, link, ...cells, drawn: '', sparked: null };
+  const row = { tr, link, ...cells, drawn: '', sparked: null, chosen: null };
   rows.of.set(name, row);
   return row;
 }
@@ -539,9 +561,12 @@ function updateRow(row, feature, since, selected) {
   const own = feature.feature === selected;
   row.tr.classList.toggle('chosen', own);
   own ? row.link.setAttribute('aria-current', 'true') : row.link.removeAttribute('aria-current');
-  row.link.href = hrefOf({ feature: feature.feature });
+  if (row.chosen !== chosen) {
+    row.chosen = chosen;
+    row.link.href = hrefOf({ feature: feature.feature });
+  }
   const open = feature.incidents.map((reason) => since.get(`${feature.feature}\n${reason}`)).filter(Boolean);
-  const incidents = open.map((i) => `${i.reason} incident since ${when(i.since)}`);
+  const incidents = open.map(openSince);
   const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, feature.reason, incidents]);
   if (row.drawn !== drawn) {
     row.drawn = drawn;
@@ -552,22 +577,25 @@ function updateRow(row, feature, since, selected) {
     row.status.replaceChildren(badge(feature.status, feature.status_text));
   }
   const series = known.series?.monitor === rows.monitor ? known.series : null;
-  if (row.sparked !== series) {
+  if (row.sparked !== series && series) {
     row.sparked = series;
-    row.spark.replaceChildren(...(series ? [sparkline(series, feature)] : []));
+    drawSpark(row, series.features[feature.feature]?.psi ?? [], feature.thresholds.likely);
   }
 }
 
 /** PSI over the chosen range and the likely threshold; by the root, so that both can be seen. */
-function sparkline(series, feature) {
-  const values = series.features[feature.feature]?.psi ?? [];
-  const limit = feature.thresholds.likely;
+function drawSpark(row, values, limit) {
+  if (!row.path) {
+    row.limit = s('line', { class: 'spark-limit', x1: 0, x2: 100 });
+    row.path = s('path', { class: 'spark' });
+    row.spark.append(s('svg', { viewBox: '0 0 100 28', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, row.limit, row.path));
+  }
   const top = Math.max(1.5 * limit, ...values);
   const y = (psi) => (26 - 24 * Math.sqrt(psi / top)).toFixed(1);
   const x = (i) => (values.length > 1 ? 100 * i / (values.length - 1) : 50).toFixed(1);
-  return s('svg', { viewBox: '0 0 100 28', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-    s('line', { class: 'spark-limit', x1: 0, x2: 100, y1: y(limit), y2: y(limit) }),
-    s('path', { class: 'spark', d: linePath(values, x, y) }));
+  row.limit.setAttribute('y1', y(limit));
+  row.limit.setAttribute('y2', y(limit));
+  row.path.setAttribute('d', linePath(values, x, y));
 }
 
 /** A path through values, broken where there is none. */
@@ -596,14 +624,14 @@ function drawDetail(monitor) {
   for (const node of section.children) node.hidden = !figures && !node.contains($('name')) && node.id !== 'reason' && !node.contains($('back'));
   if (!figures) {
     say($('reason'), `The monitor ${monitor.monitor} has no such feature.`);
-    $('badge').replaceChildren();
+    redraw($('badge'), null, () => []);
     return;
   }
   section.dataset.feature = feature;
   section.dataset.status = figures.status;
-  $('badge').replaceChildren(badge(figures.status, figures.status_text));
+  redraw($('badge'), figures.status, () => [badge(figures.status, figures.status_text)]);
   const open = monitor.incidents.filter((i) => i.feature === feature);
-  say($('reason'), [figures.reason, ...open.map((i) => `${i.reason} incident open since ${when(i.since)}`)].join(' · '));
+  say($('reason'), [figures.reason, ...open.map(openSince)].join(' · '));
   const records = figures.events === null ? null : figures.events + figures.missing + figures.invalid;
   const share = (n) => (records ? `${count(n)} (${percent(n / records)})` : count(n));
   facts($('feature-facts'), [
@@ -624,11 +652,12 @@ function drawDetail(monitor) {
 // ---- PSI over time -----------------------------------------------------------------------------
 
 /** What is drawn now, for the pointer and the keys. */
-const plot = { chart: null, figures: null, at: null, x: null, y: null, width: 0, height: 240 };
-const LEFT = 44, RIGHT = 10, TOP = 14, BOTTOM = 30;
+const plot = { chart: null, figures: null, at: null, x: null, y: null, room: 600, width: 0, height: 240 };
+const LEFT = 44, RIGHT = 82, TOP = 14, BOTTOM = 30;
 
 function drawChart(chart, figures) {
-  const width = Math.round($('plot').clientWidth);
+  // Measured by the observer: asking here would lay out the whole page in between.
+  const width = plot.room;
   const key = JSON.stringify([chart?.key, figures.feature, figures.thresholds, chosen.scale, width]);
   if (plot.key === key) return;
   const isOther = plot.chart?.feature !== chart?.feature || plot.chart?.monitor !== chart?.monitor;
@@ -645,6 +674,13 @@ function drawChart(chart, figures) {
 }
 
 const psiOf = (chart) => chart?.features[chart.feature]?.psi ?? [];
+
+/** By window: whether it is too small, or reaches back too far, for a verdict. */
+function weakOf(chart) {
+  const weak = chart.coverage.map((coverage) => coverage < 1);
+  for (const at of chart.features[chart.feature]?.insufficient ?? []) weak[at] = true;
+  return weak;
+}
 
 /** The vertical scale: linear, or logarithmic where thresholds would lie on the ground. */
 function scaleOf(values, { possible, likely }) {
@@ -716,6 +752,8 @@ function drawPsi() {
   Object.assign(plot, { x, y: scale.y });
   const right = width - RIGHT, bottom = height - BOTTOM;
   const level = (name) => scale.y(thresholds[name]);
+  const weak = weakOf(chart);
+  const path = (has) => linePath(values.map((v, at) => (has(at) ? v : null)), (at) => x(chart.window_end[at]).toFixed(1), (v) => scale.y(v).toFixed(1));
   svg.replaceChildren(
     statusGradient(level('possible'), level('likely')),
     ...scale.ticks.flatMap((tick) => [
@@ -725,20 +763,33 @@ function drawPsi() {
     ...incidentBands(chart, first, last, x, bottom),
     s('g', { id: 'window-band' }),
     ...timeAxis(first, last, x, bottom),
-    ...['possible', 'likely'].flatMap((name) => thresholdLine(name, thresholds[name], level(name), right)),
-    s('path', { class: 'line', stroke: 'url(#by-status)', d: linePath(values, (i) => x(chart.window_end[i]).toFixed(1), (v) => scale.y(v).toFixed(1)) }),
+    ...thresholdLines(thresholds, level, right),
+    s('path', { class: 'line weak', d: path((at) => weak[at] || weak[at - 1] || weak[at + 1]) }),
+    s('path', { class: 'line', stroke: 'url(#by-status)', d: path((at) => !weak[at]) }),
     s('g', { id: 'point' }),
   );
-  const spans = chart.incidents.filter((i) => i.feature === chart.feature).length;
-  const size = lasting(chart.window_size_ms);
-  say($('legend'), `Each point is a window of ${size}, at its end, every ${lasting(chart.window_slide_ms)}. ${spans ? `Shaded: ${plural(spans, 'incident')}. ` : ''}Below: events per window and, dashed, its coverage.`);
+  say($('legend'), legend(chart, weak));
 }
 
-function thresholdLine(name, value, y, right) {
+function legend(chart, weak) {
+  const open = (reason) => chart.incidents.filter((i) => i.feature === chart.feature && i.reason === reason).length;
+  const incidents = Object.keys(REASONS).filter(open).map((reason) => `${REASONS[reason]} ${open(reason)}`);
   return [
-    s('line', { class: `threshold ${name}`, 'data-threshold': name, 'data-value': value, x1: LEFT, x2: right, y1: y, y2: y }),
-    s('text', { class: `halo ${name}`, x: LEFT + 6, y: y - 4 }, `${name} ${short(value)}`),
+    `Each point is a window of ${lasting(chart.window_size_ms)}, at its end, every ${lasting(chart.window_slide_ms)}.`,
+    incidents.length ? `Shaded are incidents: ${incidents.join(', ')}.` : '',
+    weak.includes(true) ? 'Dotted: not enough data for a verdict.' : '',
+    'Below: events per window and, dashed, its coverage.',
+  ].filter(Boolean).join(' ');
+}
+
+/** The two lines, with their names beside the plot and not upon each other. */
+function thresholdLines(thresholds, level, right) {
+  const apart = Math.max(0, 13 - (level('possible') - level('likely'))) / 2;
+  const line = (name, shift) => [
+    s('line', { class: `threshold ${name}`, 'data-threshold': name, 'data-value': thresholds[name], x1: LEFT, x2: right, y1: level(name), y2: level(name) }),
+    s('text', { class: name, x: right + 7, y: level(name) + 4 + shift }, `${name} ${short(thresholds[name])}`),
   ];
+  return [...line('possible', apart), ...line('likely', -apart)];
 }
 
 /** The line's colour follows the thresholds it crosses. */
@@ -765,7 +816,7 @@ function incidentBands(chart, first, last, x, bottom) {
   return [
     ...shades.map((shade) => s('rect', { class: 'incident', ...place(shade), y: TOP, height: bottom - TOP })),
     ...spans.map((i) => s('rect', { class: `incident-mark ${i.reason}`, 'data-incident': i.reason, ...place(i), y: TOP - 8 + 4 * lanes[i.reason], height: 3 },
-      s('title', {}, `${i.reason} incident, ${when(i.from)} – ${i.to === null ? 'open' : when(i.to)}`))),
+      s('title', {}, `${REASONS[i.reason]}, ${when(i.from)} – ${i.to === null ? 'open' : when(i.to)}`))),
   ];
 }
 
@@ -834,10 +885,10 @@ function drawCursor() {
   $('window-band').replaceChildren(
     s('rect', { class: 'window', x: left, width: Math.max(1, right - left), y: TOP, height: bottom - TOP }),
     s('path', { class: 'bracket', d: `M${left} ${bottom - 4}v8H${right}v-8` }),
-    s('text', { class: 'window-text', x: labelAt, y: bottom + 13, 'text-anchor': anchor }, size));
+    s('text', { class: 'window-text', x: labelAt, y: bottom + 14, 'text-anchor': anchor }, size));
   $('point').replaceChildren(s('line', { class: 'hair', x1: right, x2: right, y1: TOP, y2: bottom }),
     ...(psi === null ? [] : [s('circle', { class: 'dot', cx: right, cy: y(psi), r: 5 })]));
-  const words = psi === null ? 'no PSI' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
+  const words = psi === null ? 'no value' : weakOf(chart)[at] ? 'not enough data for a verdict' : psi > figures.thresholds.likely ? 'above likely' : psi >= figures.thresholds.possible ? 'above possible' : 'below both thresholds';
   const coverage = chart.coverage[at] < 1 ? `, coverage ${percent(chart.coverage[at])}` : '';
   const open = chart.incidents.some((i) => i.feature === chart.feature && i.from <= end && (i.to === null || i.to > end)) ? ', incident open' : '';
   const rest = `, ${words}, ${plural(chart.events[at], 'event')}${coverage}${open}`;
@@ -854,9 +905,17 @@ function moveTo(index) {
   drawCursor();
 }
 
-function pointAt(event) {
+let pointer = 0;
+
+/** Once a frame at most, however fast the pointer moves. */
+function onPointer(event) {
+  cancelAnimationFrame(pointer);
+  pointer = requestAnimationFrame(() => pointAt(event.clientX));
+}
+
+function pointAt(clientX) {
   if (!plot.x) return;
-  const px = event.clientX - $('cursor').getBoundingClientRect().left;
+  const px = clientX - $('cursor').getBoundingClientRect().left;
   const ends = plot.chart.window_end;
   let low = 0, high = ends.length - 1;
   while (low < high) {
@@ -900,23 +959,20 @@ function drawPsiTable() {
 let bucketRows = [];
 
 function drawBuckets(detail) {
-  const table = $('buckets');
   segments($('of'), WINDOWS, chosen.of === 'live' ? 'live' : 'closed', (of) => choose({ of }, { replace: true }));
   const now = detail && (chosen.of === 'live' ? detail.live : detail.last_final);
-  const key = JSON.stringify([detail?.feature, detail?.monitor, chosen.of, now?.window, now?.bucket_events]);
-  if (table.dataset.key === key) return;
-  table.dataset.key = key;
   bucketRows = detail ? bucketsOf(detail, now) : [];
   const most = Math.max(...bucketRows.flatMap((b) => [b.reference ?? 0, b.production ?? 0]), 1e-9);
   const mostTerm = Math.max(...bucketRows.map((b) => b.term ?? 0), 1e-9);
   // The order of numbers means something; that of categories does not.
   const ordered = detail?.last_final?.kind === 'categorical' ? [...bucketRows].sort((a, b) => (b.term ?? 0) - (a.term ?? 0)) : bucketRows;
-  table.replaceChildren(
+  redraw($('buckets'), [detail?.feature, detail?.monitor, chosen.of, now?.window, bucketRows.map((b) => b.events)], () => [
     h('caption', { class: 'hidden' }, `Shares of ${detail?.feature ?? ''} by bucket, reference against production`),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, column('', 'Values'),
       column('', h('span', { class: 'key' }), 'reference ', h('span', { class: 'key now' }), 'production'),
       column('n', 'Ref.'), column('n', 'Prod.'), column('n', 'Adds to PSI'))),
-    h('tbody', { role: 'rowgroup' }, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))));
+    h('tbody', { role: 'rowgroup' }, ...ordered.map((bucket) => bucketRow(bucket, most, mostTerm))),
+  ]);
   drawWords(detail, now);
 }
 
@@ -949,7 +1005,7 @@ function bucketRow(bucket, most, mostTerm) {
 function drawWords(detail, now) {
   const moved = bucketRows.reduce((a, b) => ((b.term ?? 0) > (a?.term ?? 0) ? b : a), null);
   say($('mover'), !detail ? 'Loading…' : !now ? 'No such window yet; these are the shares of the reference.'
-    : !moved ? 'No share differs.' : `Most of it: ${moved.words}, ${percent(moved.reference)} → ${percent(moved.production)}, adds ${short(moved.term)} of ${short(now.psi)}.`);
+    : !moved ? 'No share differs.' : `Most of it: ${named(moved.words)}, ${percent(moved.reference)} → ${percent(moved.production)}, adds ${short(moved.term)} of ${short(now.psi)}.`);
   if (!detail || !now) { say($('gaps'), ''); return; }
   const records = now.events + now.missing + now.invalid;
   const before = detail.reference_events + detail.reference_missing;
@@ -987,12 +1043,10 @@ async function copy(button, header, lines) {
 
 // ---- Check now ---------------------------------------------------------------------------------
 
-const TOKEN = 'psiren-token';
-
 async function check(monitor) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = kept('sessionStorage', 'psiren-token');
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
-  return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }), signal: AbortSignal.timeout(15_000) });
+  return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }) });
 }
 
 async function checkNow() {
@@ -1008,8 +1062,8 @@ async function checkNow() {
   } catch (error) {
     result.className = 'failed';
     if (error instanceof Refused && error.status === 401) {
-      const wasWrong = sessionStorage.getItem(TOKEN) !== null;
-      sessionStorage.removeItem(TOKEN);
+      const wasWrong = kept('sessionStorage', 'psiren-token') !== null;
+      keep('sessionStorage', 'psiren-token', null);
       say(result, wasWrong ? 'Not checked: the token is wrong.' : 'Not checked: it needs the token.');
       $('ask').showModal();
     } else {
@@ -1025,7 +1079,7 @@ function checkWords(checked) {
   const at = clockFormat.format(Date.now());
   if (!live) return `Checked at ${at} UTC: no event has been counted yet.`;
   const drifted = bySeverity(live.features.map((f) => ({ ...f, incidents: [] }))).filter((f) => STATUS[f.status].rank >= 2);
-  const worst = drifted.slice(0, 3).map((f) => `${f.feature} ${short(f.psi)}`).join(', ');
+  const worst = drifted.slice(0, 3).map((f) => `${named(f.feature)} ${short(f.psi)}`).join(', ');
   const more = drifted.length > 3 ? ` and ${drifted.length - 3} more` : '';
   return `${STATUS[live.status].icon} Checked at ${at} UTC: ${live.status_text}${worst ? `; ${worst}${more}` : ''}. ` +
     `${plural(live.events, 'event')} from ${when(live.window.start)} to ${when(live.window.end)}, up to the newest.`;
@@ -1036,7 +1090,7 @@ function answerToken(token) {
   $('token').value = '';
   $('check-now').focus();
   if (!token) return;
-  sessionStorage.setItem(TOKEN, token);
+  keep('sessionStorage', 'psiren-token', token);
   checkNow();
 }
 
@@ -1044,11 +1098,13 @@ function answerToken(token) {
 
 function theme(next) {
   const order = { system: 'light', light: 'dark', dark: 'system' };
-  let now = localStorage.getItem('psiren-theme') ?? 'system';
-  if (!Object.hasOwn(order, now)) now = 'system';
-  if (next) now = order[now];
-  now === 'system' ? localStorage.removeItem('psiren-theme') : localStorage.setItem('psiren-theme', now);
-  now === 'system' ? delete document.documentElement.dataset.theme : document.documentElement.dataset.theme = now;
+  const before = kept('localStorage', 'psiren-theme');
+  let now = Object.hasOwn(order, before ?? '') ? before : 'system';
+  if (next) {
+    now = order[now];
+    keep('localStorage', 'psiren-theme', now === 'system' ? null : now);
+  }
+  document.documentElement.dataset.theme = now;
   say($('theme'), `Theme: ${now}`);
 }
 
@@ -1079,15 +1135,20 @@ function wire() {
   $('buckets-csv').addEventListener('click', (event) => copy(event.target,
     ['bucket', 'values', 'reference_events', 'reference_share', 'events', 'share', 'term'],
     bucketRows.map((b) => [b.name, b.words, b.referenceEvents, b.reference, b.events, b.production, b.term])));
-  $('cursor').addEventListener('pointermove', pointAt);
-  $('cursor').addEventListener('pointerdown', pointAt);
+  $('cursor').addEventListener('pointermove', onPointer);
+  $('cursor').addEventListener('pointerdown', onPointer);
   $('cursor').addEventListener('keydown', keyOnChart);
   $('ask-no').addEventListener('click', () => answerToken(''));
   $('ask-form').addEventListener('submit', (event) => {
     event.preventDefault();
     answerToken($('token').value.trim());
   });
-  new ResizeObserver(() => draw()).observe($('plot'));
+  new ResizeObserver(([{ contentRect }]) => {
+    const room = Math.round(contentRect.width);
+    if (room === 0 || room === plot.room) return;
+    plot.room = room;
+    draw();
+  }).observe($('plot'));
   isWide.addEventListener('change', follow);
   addEventListener('popstate', () => {
     chosen = readUrl();

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use psiren::drift::incident::ChangeKind;
-use psiren::drift::{DriftReport, IncidentChange, Reason, Trigger};
+use psiren::drift::{DriftReport, DriftStatus, IncidentChange, Reason, Trigger};
 use psiren::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 use serde_json::{Value, json};
 
@@ -63,6 +63,8 @@ async fn the_series_has_the_final_evaluations_of_the_history() {
         }
     }
     assert_eq!(series["features"]["dep_delay"]["psi"][3], 0.123_457);
+    // All values of `gate` are of a wrong type, so it has no PSI that could rest on too few.
+    assert_eq!(series["features"]["gate"]["insufficient"], json!([]));
 }
 
 #[tokio::test]
@@ -75,9 +77,20 @@ async fn fewer_points_keep_the_peaks() {
     let series = site.json(path).await;
     assert_eq!(
         series["features"],
-        json!({"dep_delay": {"psi": [9.0, 0.5]}})
+        json!({"dep_delay": {"psi": [9.0, 0.5], "insufficient": []}})
     );
     assert_eq!(series["window_end"], json!([END + 2 * DAY, END + 4 * DAY]));
+}
+
+#[tokio::test]
+async fn windows_without_a_verdict_are_named() {
+    let site = site();
+    let mut few = later(1, Some(2.0));
+    few.features[0].status = DriftStatus::InsufficientData;
+    append(&site, few);
+    let path = "/api/v1/series?monitor=flights&feature=dep_delay";
+    let insufficient = site.json(path).await["features"]["dep_delay"]["insufficient"].take();
+    assert_eq!(insufficient, json!([2]));
 }
 
 #[tokio::test]
@@ -148,4 +161,37 @@ async fn a_series_that_cannot_be_read_is_refused_in_words() {
         assert_eq!(found, status, "{query}: {text}");
         assert!(error(&text).contains(expected), "{query}: {text}");
     }
+}
+
+/// What the series of hundreds of features cost; it asserts nothing.
+#[tokio::test]
+#[ignore = "a measurement: cargo test --release --test it measure -- --ignored --nocapture"]
+#[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
+async fn measure_a_series_of_many_features() {
+    use std::time::Instant;
+    let site = site();
+    let wide = |days: i64| {
+        let mut wide = later(days, Some(0.1));
+        wide.features = (0..500)
+            .map(|i| {
+                let mut feature = wide.features[0].clone();
+                feature.feature = format!("feature_{i}");
+                feature.buckets = vec![100; 10];
+                feature
+            })
+            .collect();
+        wide
+    };
+    for days in 1..=1000 {
+        append(&site, wide(days));
+    }
+    for what in ["first", "second"] {
+        let began = Instant::now();
+        let (_, text) = site.get("/api/v1/series?monitor=flights&points=56").await;
+        println!("{what}: {:?}, {} bytes", began.elapsed(), text.len());
+    }
+    append(&site, wide(1001));
+    let began = Instant::now();
+    site.get("/api/v1/series?monitor=flights&points=56").await;
+    println!("after one more window: {:?}", began.elapsed());
 }
