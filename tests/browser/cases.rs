@@ -1,5 +1,6 @@
 //! The tests, by what somebody wants of the page.
 
+mod cost;
 mod figures;
 mod hands;
 mod names;

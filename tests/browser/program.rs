@@ -9,6 +9,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use serde_json::{Map, Value};
@@ -23,6 +24,8 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// 2026-03-01T00:00:00Z.
 pub(crate) const BEGIN_MS: i64 = 1_772_323_200_000;
 const EVENTS_AN_HOUR: i64 = 600;
+/// Hours whose windows have no verdict, for a long history at little cost.
+const EVENTS_AN_IDLE_HOUR: i64 = 2;
 
 /// A running psiren; it ends with this value.
 pub(crate) struct Program {
@@ -204,9 +207,17 @@ checkpoint_interval = "100ms"
 
     /// Produces the events of one hour, counted from [`BEGIN_MS`]; `moved` says which features are elsewhere.
     pub(crate) fn produce_hour(&self, hour: i64, moved: impl Fn(&str) -> bool) {
-        for i in 0..EVENTS_AN_HOUR {
+        self.produce(hour, EVENTS_AN_HOUR, moved);
+    }
+
+    pub(crate) fn produce_idle_hour(&self, hour: i64) {
+        self.produce(hour, EVENTS_AN_IDLE_HOUR, |_| false);
+    }
+
+    fn produce(&self, hour: i64, events: i64, moved: impl Fn(&str) -> bool) {
+        for i in 0..events {
             let mut event = Map::new();
-            let at = BEGIN_MS + hour * HOUR_MS + i * HOUR_MS / EVENTS_AN_HOUR;
+            let at = BEGIN_MS + hour * HOUR_MS + i * HOUR_MS / events;
             event.insert("ts".to_owned(), Value::from(at));
             for feature in &self.features {
                 let value = feature.value(i, moved(feature.name()));
@@ -214,7 +225,14 @@ checkpoint_interval = "100ms"
             }
             let payload = Value::Object(event).to_string();
             let record = BaseRecord::<(), _>::to(TOPIC).payload(&payload);
-            self.producer.send(record).expect("room for a record");
+            let mut sent = self.producer.send(record);
+            while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) =
+                sent
+            {
+                self.producer.poll(Duration::from_millis(10));
+                sent = self.producer.send(again);
+            }
+            sent.expect("a record can be sent");
         }
         self.producer.flush(START).expect("the records arrive");
     }
