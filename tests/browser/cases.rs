@@ -12,6 +12,7 @@ pub(crate) type Case = (&'static str, fn(&Driver));
 
 pub(crate) fn all() -> Vec<Case> {
     [
+        cost::cases(),
         figures::cases(),
         hands::cases(),
         names::cases(),
