@@ -12,12 +12,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Form, Record};
-use super::disk::Mounted;
+use super::disk::{Content, Mounted};
 use super::{
     EvaluatorState, LogBody, LogEntry, ReportLog, StateError, StateStore, UnitKey, UnitState,
 };
@@ -54,10 +54,15 @@ impl FolderStore {
 
     /// Makes a record durable but for its name. One that is there already is kept: to write it
     /// again would put it at risk.
-    fn put<R: Record>(&self, key: &str, reaches: i64, record: &R) -> Result<(), StateError> {
+    fn put<R: Record + Send + Sync + 'static>(
+        &self,
+        key: &str,
+        reaches: i64,
+        record: &R,
+    ) -> Result<(), StateError> {
         let name = named(key, reaches);
         let there = self.folder.read(&name).ok();
-        if there.is_none_or(|bytes| codec::decode::<R>(&bytes).is_err()) {
+        if there.is_none_or(|there| decoded::<R>(&there).is_none()) {
             let bytes = codec::encode(record).map_err(|e| failed(io::Error::other(e)))?;
             self.folder.write(&name, &bytes).map_err(failed)?;
         }
@@ -65,7 +70,7 @@ impl FolderStore {
     }
 
     fn drop_below(&self, key: &str, reaches: i64) -> Result<(), StateError> {
-        for name in self.names(&format!("{key} "))? {
+        for (name, _) in self.files(&format!("{key} "))? {
             if split(&name).is_some_and(|(of, at)| of == key && at < reaches) {
                 self.folder.remove(&name).map_err(failed)?;
             }
@@ -73,8 +78,8 @@ impl FolderStore {
         Ok(())
     }
 
-    fn names(&self, prefix: &str) -> Result<Vec<String>, StateError> {
-        self.folder.names(prefix).map_err(failed)
+    fn files(&self, prefix: &str) -> Result<Vec<(Arc<str>, Arc<Content>)>, StateError> {
+        self.folder.files(prefix).map_err(failed)
     }
 
     fn sync_folder(&self) -> Result<(), StateError> {
@@ -82,11 +87,13 @@ impl FolderStore {
     }
 
     /// Every record with a key under `prefix` that can be decoded, with how far it reaches.
-    fn records<R: Record>(&self, prefix: &str) -> Result<Vec<(String, i64, R)>, StateError> {
+    fn records<R>(&self, prefix: &str) -> Result<Vec<(String, i64, Arc<R>)>, StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
         let mut records = Vec::new();
-        for name in self.names(prefix)? {
-            let bytes = self.folder.read(&name).map_err(failed)?;
-            if let (Some((key, at)), Ok(record)) = (split(&name), codec::decode(&bytes)) {
+        for (name, content) in self.files(prefix)? {
+            if let (Some((key, at)), Some(record)) = (split(&name), decoded(&content)) {
                 records.push((key.to_owned(), at, record));
             }
         }
@@ -94,8 +101,11 @@ impl FolderStore {
     }
 
     /// The record of each key that reaches furthest.
-    fn furthest<R: Record>(&self, prefix: &str) -> Result<BTreeMap<String, R>, StateError> {
-        let mut furthest: BTreeMap<String, (i64, R)> = BTreeMap::new();
+    fn furthest<R>(&self, prefix: &str) -> Result<BTreeMap<String, Arc<R>>, StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
+        let mut furthest: BTreeMap<String, (i64, Arc<R>)> = BTreeMap::new();
         for (key, at, record) in self.records(prefix)? {
             if furthest.get(&key).is_none_or(|(before, _)| *before < at) {
                 furthest.insert(key, (at, record));
@@ -104,19 +114,20 @@ impl FolderStore {
         Ok(furthest.into_iter().map(|(k, (_, r))| (k, r)).collect())
     }
 
-    /// What the evaluators of `monitor` wrote, in that order.
-    fn evaluated(&self, monitor: &str) -> Result<Vec<LogEntry>, StateError> {
-        let mut records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
-        records.sort_by_key(|(_, closed_through, _)| *closed_through);
-        let entries = records.into_iter().flat_map(|(_, _, r)| r.entries);
-        Ok(entries.collect())
+    /// What the evaluators of `monitor` wrote, in that order, and how far each record reaches.
+    fn evaluated(&self, monitor: &str) -> Result<Vec<(i64, Arc<Evaluated>)>, StateError> {
+        let records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
+        let records = records.into_iter().map(|(_, at, record)| (at, record));
+        let mut records: Vec<_> = records.collect();
+        records.sort_by_key(|(at, _)| *at);
+        Ok(records)
     }
 
-    /// The last record of evaluations that can be decoded, and how far it reaches.
-    fn last_evaluated(&self, monitor: &str) -> Result<Option<(i64, Evaluated)>, StateError> {
-        let records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
-        let last = records.into_iter().max_by_key(|(_, at, _)| *at);
-        Ok(last.map(|(_, at, record)| (at, record)))
+    /// The units of `monitor` as they are stored.
+    fn stored(&self, monitor: &str) -> Result<BTreeMap<UnitKey, Arc<UnitState>>, StateError> {
+        let units = self.furthest(&format!("unit {monitor} "))?.into_iter();
+        let units = units.filter_map(|(key, state)| Some((parse(&key)?.0, state)));
+        Ok(units.collect())
     }
 
     fn goes_on_from(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
@@ -125,8 +136,8 @@ impl FolderStore {
     }
 
     fn monitors(&self) -> Result<Vec<String>, StateError> {
-        let names = self.names("evaluated ")?;
-        let monitors = names.iter().filter_map(|name| name.split(' ').nth(1));
+        let files = self.files("evaluated ")?;
+        let monitors = files.iter().filter_map(|(name, _)| name.split(' ').nth(1));
         let mut monitors: Vec<String> = monitors.map(str::to_owned).collect();
         monitors.dedup();
         Ok(monitors)
@@ -164,8 +175,8 @@ impl StateStore for FolderStore {
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
-        let units = self.furthest(&format!("unit {monitor} "))?.into_iter();
-        let units = units.filter_map(|(key, state)| Some((parse(&key)?.0, state)));
+        let units = self.stored(monitor)?.into_iter();
+        let units = units.map(|(key, state)| (key, UnitState::clone(&state)));
         Ok(units.collect())
     }
 
@@ -173,7 +184,7 @@ impl StateStore for FolderStore {
     /// the unit was durable that has: they are still open in the stored one, and will be sealed
     /// again.
     fn sealed(&self, monitor: &str) -> Result<Vec<(UnitKey, SealedPane)>, StateError> {
-        let units: BTreeMap<UnitKey, UnitState> = self.units(monitor)?.into_iter().collect();
+        let units = self.stored(monitor)?;
         let mut sealed = Vec::new();
         for (key, pane) in self.furthest::<Pane>(&format!("pane {monitor} "))? {
             if let Some((unit, Some(id))) = parse(&key)
@@ -181,6 +192,7 @@ impl StateStore for FolderStore {
                 && pane.first_offset < state.next_offset
                 && !state.open.contains_key(&id)
             {
+                let pane = Pane::clone(&pane);
                 sealed.push((unit, SealedPane { id, pane }));
             }
         }
@@ -205,7 +217,7 @@ impl ReportLog for FolderStore {
         if entries.iter().any(|entry| window_end(entry).is_none()) {
             return Err(refused("it keeps the reports of windows, nothing else"));
         }
-        let last = self.last_evaluated(monitor)?;
+        let last = self.evaluated(monitor)?.pop();
         let reached = last.as_ref().map(|(at, _)| *at);
         if self.goes_on_from().get(monitor) != Some(&reached) {
             return Err(refused("another evaluator has gone on from there"));
@@ -220,7 +232,7 @@ impl ReportLog for FolderStore {
         self.sync_folder()?;
         self.goes_on_from()
             .insert(monitor.to_owned(), Some(reaches));
-        for name in self.names(&format!("pane {monitor} "))? {
+        for (name, _) in self.files(&format!("pane {monitor} "))? {
             let id = split(&name).and_then(|(key, _)| parse(key)?.1);
             if id < needed_from {
                 self.folder.remove(&name).map_err(failed)?;
@@ -230,14 +242,14 @@ impl ReportLog for FolderStore {
     }
 
     fn evaluator(&self, monitor: &str) -> Result<EvaluatorState, StateError> {
-        for name in self.names(&format!("evaluated {monitor} "))? {
+        for (name, _) in self.files(&format!("evaluated {monitor} "))? {
             self.folder.sync(&name).map_err(failed)?;
         }
         self.sync_folder()?;
-        let last = self.last_evaluated(monitor)?;
+        let last = self.evaluated(monitor)?.pop();
         let reached = last.as_ref().map(|(at, _)| *at);
         self.goes_on_from().insert(monitor.to_owned(), reached);
-        Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state))
+        Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state.clone()))
     }
 
     fn head(&self) -> Result<u64, StateError> {
@@ -246,12 +258,13 @@ impl ReportLog for FolderStore {
 
     /// One monitor after the other: numbers hold as long as only one of them writes.
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
-        let mut entries = Vec::new();
+        let mut records = Vec::new();
         for monitor in self.monitors()? {
-            entries.extend(self.evaluated(&monitor)?);
+            records.extend(self.evaluated(&monitor)?);
         }
+        let entries = records.iter().flat_map(|(_, record)| &record.entries);
         let numbered = (1..)
-            .zip(entries)
+            .zip(entries.cloned())
             .skip_while(|(number, _)| *number <= after);
         Ok(numbered.take(limit).collect())
     }
@@ -263,14 +276,18 @@ impl ReportLog for FolderStore {
         to_ms: i64,
         limit: usize,
     ) -> Result<Vec<LogEntry>, StateError> {
-        let within = |e: &LogEntry| window_end(e).is_some_and(|ms| from_ms <= ms && ms <= to_ms);
-        let mut entries = self.evaluated(monitor)?;
-        entries.retain(within);
-        Ok(entries.split_off(entries.len().saturating_sub(limit)))
+        let within = |e: &&LogEntry| window_end(e).is_some_and(|ms| from_ms <= ms && ms <= to_ms);
+        let records = self.evaluated(monitor)?;
+        let entries = records.iter().flat_map(|(_, record)| &record.entries);
+        let last = entries.filter(within).rev().take(limit);
+        let mut last: Vec<LogEntry> = last.cloned().collect();
+        last.reverse();
+        Ok(last)
     }
 
     fn cursor(&self, sink: &str) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.folder.read(&format!("cursor {sink}")).ok())
+        let cursor = self.folder.read(&format!("cursor {sink}"));
+        Ok(cursor.ok().map(|cursor| cursor.bytes.clone()))
     }
 
     fn set_cursor(&self, sink: &str, cursor: &[u8]) -> Result<(), StateError> {
@@ -285,6 +302,12 @@ impl ReportLog for FolderStore {
     fn expire(&self, _: i64) -> Result<u64, StateError> {
         Ok(0)
     }
+}
+
+/// The record that a file holds, if it was not torn.
+fn decoded<R: Record + Send + Sync + 'static>(content: &Content) -> Option<Arc<R>> {
+    let decode = |bytes: &[u8]| codec::decode::<R>(bytes).ok().map(Arc::new);
+    content.meaning(decode).clone()
 }
 
 fn failed(error: io::Error) -> StateError {

@@ -1,8 +1,10 @@
 //! The files of one folder: contents and names, each durable only once synced.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Choose, Fuse};
 
@@ -14,28 +16,51 @@ pub(crate) struct Folder(Arc<Mutex<Inner>>);
 struct Inner {
     files: Vec<File>,
     /// As every running process sees them.
-    names: BTreeMap<String, usize>,
+    names: Names,
     /// As they are certain to be after power was lost.
-    durable: BTreeMap<String, usize>,
+    durable: Names,
     /// Changes of names since the folder was last synced.
     unsynced: Vec<Change>,
 }
 
-#[derive(Debug, Clone, Default)]
+type Names = BTreeMap<Arc<str>, usize>;
+
+#[derive(Debug)]
 struct File {
-    bytes: Vec<u8>,
+    content: Arc<Content>,
     synced: bool,
+}
+
+/// What a file holds until it is written again.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub bytes: Vec<u8>,
+    meaning: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Content {
+    fn new(bytes: Vec<u8>) -> Arc<Self> {
+        let meaning = OnceLock::new();
+        Arc::new(Self { bytes, meaning })
+    }
+
+    /// What `read` makes of the bytes. It is asked once: they do not change.
+    pub(crate) fn meaning<T: Any + Send + Sync>(&self, read: impl FnOnce(&[u8]) -> T) -> &T {
+        let meaning = self.meaning.get_or_init(|| Box::new(read(&self.bytes)));
+        let expected = "a file is always read as one type";
+        meaning.downcast_ref().expect(expected)
+    }
 }
 
 #[derive(Debug)]
 enum Change {
-    Name(String, usize),
-    Rename(String, String, usize),
-    Remove(String),
+    Name(Arc<str>, usize),
+    Rename(Arc<str>, Arc<str>, usize),
+    Remove(Arc<str>),
 }
 
 impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+    fn apply(&self, names: &mut Names) {
         match self {
             Self::Name(name, file) => {
                 names.insert(name.clone(), *file);
@@ -76,7 +101,9 @@ impl Folder {
             }
         }
         for file in files.iter_mut().filter(|f| !f.synced) {
-            tear(&mut file.bytes, choose);
+            let mut bytes = file.content.bytes.clone();
+            tear(&mut bytes, choose);
+            file.content = Content::new(bytes);
             file.synced = true;
         }
         names.clone_from(durable);
@@ -125,8 +152,12 @@ impl Mounted {
     pub(crate) fn sync_folder(&self) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
-        inner.unsynced.clear();
-        inner.durable = inner.names.clone();
+        let Inner {
+            durable, unsynced, ..
+        } = &mut *inner;
+        for change in unsynced.drain(..) {
+            change.apply(durable);
+        }
         Ok(())
     }
 
@@ -135,7 +166,7 @@ impl Mounted {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         let file = inner.file(from)?;
-        inner.change(Change::Rename(from.to_owned(), to.to_owned(), file));
+        inner.change(Change::Rename(from.into(), to.into(), file));
         Ok(())
     }
 
@@ -143,23 +174,27 @@ impl Mounted {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         inner.file(name)?;
-        inner.change(Change::Remove(name.to_owned()));
+        inner.change(Change::Remove(name.into()));
         Ok(())
     }
 
-    pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> io::Result<Arc<Content>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
-        Ok(inner.files[inner.file(name)?].bytes.clone())
+        let file = inner.file(name)?;
+        Ok(Arc::clone(&inner.files[file].content))
     }
 
-    /// The names that begin with `prefix`, ascending.
-    pub(crate) fn names(&self, prefix: &str) -> io::Result<Vec<String>> {
+    /// The files whose names begin with `prefix`, by name.
+    pub(crate) fn files(&self, prefix: &str) -> io::Result<Vec<(Arc<str>, Arc<Content>)>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
-        let names = inner.names.range(prefix.to_owned()..).map(|(name, _)| name);
-        let names = names.take_while(|name| name.starts_with(prefix));
-        Ok(names.cloned().collect())
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let names = inner.names.range::<str, _>(from);
+        let files = names
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .map(|(name, file)| (Arc::clone(name), Arc::clone(&inner.files[*file].content)));
+        Ok(files.collect())
     }
 
     /// Burns one operation; the one the process dies in leaves `last` behind.
@@ -179,14 +214,14 @@ impl Inner {
 
     fn put(&mut self, name: &str, bytes: &[u8]) {
         let file = File {
-            bytes: bytes.to_vec(),
+            content: Content::new(bytes.to_vec()),
             synced: false,
         };
         match self.names.get(name) {
             Some(number) => self.files[*number] = file,
             None => {
                 self.files.push(file);
-                self.change(Change::Name(name.to_owned(), self.files.len() - 1));
+                self.change(Change::Name(name.into(), self.files.len() - 1));
             }
         }
     }
