@@ -1,7 +1,7 @@
 //! Units, panes and reports as one record per file, in a folder that several processes share.
 //!
 //! It stands for the compacted topic of many replicas: the same encoded records, the same rules.
-//! A record is named by its key and the offset it reaches, and is never replaced by one that
+//! A record is named by its key and the offset it reaches ([`Name`]), and is never replaced by one that
 //! reaches less far: readers keep the greatest that they can decode, and writers drop what is
 //! below a record of theirs once that is durable. So a process that was overtaken and writes late
 //! does no harm, and neither does a record that was torn when power was lost.
@@ -17,15 +17,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Form, Record};
-use super::disk::{Content, Mounted};
+use super::disk::{Content, Files, Mounted};
 use super::{
     EvaluatorState, LogBody, LogEntry, ReportLog, StateError, StateStore, UnitKey, UnitState,
 };
 use crate::drift::{Pane, PaneId, SealedPane};
 
+/// The name of a file. Records of one key stand together, the furthest last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    key: Key,
+    reaches: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Unit(UnitKey),
+    Pane(UnitKey, PaneId),
+    /// By monitor.
+    Evaluated(String),
+    /// By sink.
+    Cursor(String),
+    /// A cursor that is to take the place of another.
+    FreshCursor(String),
+}
+
+impl Key {
+    fn reaching(self, reaches: i64) -> Arc<Name> {
+        Arc::new(Name { key: self, reaches })
+    }
+}
+
 /// A folder as one process uses it.
 pub(crate) struct FolderStore {
-    folder: Mounted,
+    folder: Mounted<Name>,
     /// By monitor: how far the record of evaluations reached that this process goes on from.
     goes_on_from: Mutex<BTreeMap<String, Option<i64>>>,
 }
@@ -45,7 +70,7 @@ impl Record for Evaluated {
 }
 
 impl FolderStore {
-    pub(crate) fn new(folder: Mounted) -> Self {
+    pub(crate) fn new(folder: Mounted<Name>) -> Self {
         Self {
             folder,
             goes_on_from: Mutex::default(),
@@ -54,93 +79,72 @@ impl FolderStore {
 
     /// Makes a record durable but for its name. One that is there already is kept: to write it
     /// again would put it at risk.
-    fn put<R: Record + Send + Sync + 'static>(
-        &self,
-        key: &str,
-        reaches: i64,
-        record: &R,
-    ) -> Result<(), StateError> {
-        let name = named(key, reaches);
-        let there = self.folder.read(&name).ok();
+    fn put<R>(&self, name: &Arc<Name>, record: &R) -> Result<(), StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
+        let there = self.folder.read(name).ok();
         if there.is_none_or(|there| decoded::<R>(&there).is_none()) {
             let bytes = codec::encode(record).map_err(|e| failed(io::Error::other(e)))?;
-            self.folder.write(&name, &bytes).map_err(failed)?;
+            self.folder.write(name, &bytes).map_err(failed)?;
         }
-        self.folder.sync(&name).map_err(failed)
+        self.folder.sync(name).map_err(failed)
     }
 
-    fn drop_below(&self, key: &str, reaches: i64) -> Result<(), StateError> {
-        for (name, _) in self.files(&format!("{key} "))? {
-            if split(&name).is_some_and(|(of, at)| of == key && at < reaches) {
-                self.folder.remove(&name).map_err(failed)?;
-            }
+    fn drop_below(&self, reached: &Name) -> Result<(), StateError> {
+        let is_below = |name: &Name| name.key == reached.key && name.reaches < reached.reaches;
+        self.remove(is_below)
+    }
+
+    fn remove(&self, wanted: impl Fn(&Name) -> bool) -> Result<(), StateError> {
+        for (name, _) in self.files(wanted)? {
+            self.folder.remove(&name).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn files(&self, prefix: &str) -> Result<Vec<(Arc<str>, Arc<Content>)>, StateError> {
-        self.folder.files(prefix).map_err(failed)
+    fn files(&self, wanted: impl Fn(&Name) -> bool) -> Result<Files<Name>, StateError> {
+        self.folder.files(wanted).map_err(failed)
     }
 
     fn sync_folder(&self) -> Result<(), StateError> {
         self.folder.sync_folder().map_err(failed)
     }
 
-    /// Every record with a key under `prefix` that can be decoded, with how far it reaches.
-    fn records<R>(&self, prefix: &str) -> Result<Vec<(String, i64, Arc<R>)>, StateError>
+    /// Every `wanted` record that can be decoded, by name.
+    fn records<R>(&self, wanted: impl Fn(&Key) -> bool) -> Result<Records<R>, StateError>
     where
         R: Record + Send + Sync + 'static,
     {
-        let mut records = Vec::new();
-        for (name, content) in self.files(prefix)? {
-            if let (Some((key, at)), Some(record)) = (split(&name), decoded(&content)) {
-                records.push((key.to_owned(), at, record));
-            }
-        }
-        Ok(records)
+        let files = self.files(|name| wanted(&name.key))?.into_iter();
+        let records = files.filter_map(|(name, content)| Some((name, decoded(&content)?)));
+        Ok(records.collect())
     }
 
-    /// The record of each key that reaches furthest.
-    fn furthest<R>(&self, prefix: &str) -> Result<BTreeMap<String, Arc<R>>, StateError>
+    /// The record of each `wanted` key that reaches furthest.
+    fn furthest<R>(&self, wanted: impl Fn(&Key) -> bool) -> Result<Records<R>, StateError>
     where
         R: Record + Send + Sync + 'static,
     {
-        let mut furthest: BTreeMap<String, (i64, Arc<R>)> = BTreeMap::new();
-        for (key, at, record) in self.records(prefix)? {
-            if furthest.get(&key).is_none_or(|(before, _)| *before < at) {
-                furthest.insert(key, (at, record));
-            }
-        }
-        Ok(furthest.into_iter().map(|(k, (_, r))| (k, r)).collect())
-    }
-
-    /// What the evaluators of `monitor` wrote, in that order, and how far each record reaches.
-    fn evaluated(&self, monitor: &str) -> Result<Vec<(i64, Arc<Evaluated>)>, StateError> {
-        let records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
-        let records = records.into_iter().map(|(_, at, record)| (at, record));
-        let mut records: Vec<_> = records.collect();
-        records.sort_by_key(|(at, _)| *at);
+        let mut records = self.records(wanted)?;
+        records.reverse();
+        records.dedup_by(|(less, _), (furthest, _)| less.key == furthest.key);
+        records.reverse();
         Ok(records)
     }
 
-    /// The units of `monitor` as they are stored.
-    fn stored(&self, monitor: &str) -> Result<BTreeMap<UnitKey, Arc<UnitState>>, StateError> {
-        let units = self.furthest(&format!("unit {monitor} "))?.into_iter();
-        let units = units.filter_map(|(key, state)| Some((parse(&key)?.0, state)));
-        Ok(units.collect())
+    fn stored(&self, monitor: &str) -> Result<Records<UnitState>, StateError> {
+        self.furthest(|key| matches!(key, Key::Unit(unit) if unit.monitor == monitor))
+    }
+
+    /// What the evaluators of `monitor` wrote, in that order.
+    fn evaluated(&self, monitor: &str) -> Result<Records<Evaluated>, StateError> {
+        self.records(|key| matches!(key, Key::Evaluated(of) if of == monitor))
     }
 
     fn goes_on_from(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
         let held = self.goes_on_from.lock();
         held.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn monitors(&self) -> Result<Vec<String>, StateError> {
-        let files = self.files("evaluated ")?;
-        let monitors = files.iter().filter_map(|(name, _)| name.split(' ').nth(1));
-        let mut monitors: Vec<String> = monitors.map(str::to_owned).collect();
-        monitors.dedup();
-        Ok(monitors)
     }
 }
 
@@ -150,21 +154,26 @@ impl StateStore for FolderStore {
         sealed: &[(UnitKey, SealedPane)],
         units: &[(UnitKey, UnitState)],
     ) -> Result<(), StateError> {
-        for (unit, SealedPane { id, pane }) in sealed {
-            self.put(&pane_key(unit, *id), pane.last_offset, pane)?;
+        let pane = |(unit, SealedPane { id, pane }): &(UnitKey, SealedPane)| {
+            Key::Pane(unit.clone(), *id).reaching(pane.last_offset)
+        };
+        let unit = |(unit, state): &(UnitKey, UnitState)| {
+            Key::Unit(unit.clone()).reaching(state.next_offset)
+        };
+        let panes: Vec<_> = sealed.iter().map(pane).collect();
+        let reached: Vec<_> = units.iter().map(unit).collect();
+        for (name, (_, sealed)) in panes.iter().zip(sealed) {
+            self.put(name, &sealed.pane)?;
         }
         if !sealed.is_empty() {
             self.sync_folder()?;
         }
-        for (unit, state) in units {
-            self.put(&unit_key(unit), state.next_offset, state)?;
+        for (name, (_, state)) in reached.iter().zip(units) {
+            self.put(name, state)?;
         }
         self.sync_folder()?;
-        for (unit, SealedPane { id, pane }) in sealed {
-            self.drop_below(&pane_key(unit, *id), pane.last_offset)?;
-        }
-        for (unit, state) in units {
-            self.drop_below(&unit_key(unit), state.next_offset)?;
+        for name in panes.iter().chain(&reached) {
+            self.drop_below(name)?;
         }
         Ok(())
     }
@@ -176,7 +185,10 @@ impl StateStore for FolderStore {
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
         let units = self.stored(monitor)?.into_iter();
-        let units = units.map(|(key, state)| (key, UnitState::clone(&state)));
+        let units = units.filter_map(|(name, state)| match &name.key {
+            Key::Unit(unit) => Some((unit.clone(), UnitState::clone(&state))),
+            _ => None,
+        });
         Ok(units.collect())
     }
 
@@ -185,15 +197,17 @@ impl StateStore for FolderStore {
     /// again.
     fn sealed(&self, monitor: &str) -> Result<Vec<(UnitKey, SealedPane)>, StateError> {
         let units = self.stored(monitor)?;
+        let units: BTreeMap<&Key, _> = units.iter().map(|(name, s)| (&name.key, s)).collect();
+        let of_monitor = |key: &Key| matches!(key, Key::Pane(unit, _) if unit.monitor == monitor);
         let mut sealed = Vec::new();
-        for (key, pane) in self.furthest::<Pane>(&format!("pane {monitor} "))? {
-            if let Some((unit, Some(id))) = parse(&key)
-                && let Some(state) = units.get(&unit)
+        for (name, pane) in self.furthest::<Pane>(of_monitor)? {
+            if let Key::Pane(unit, id) = &name.key
+                && let Some(state) = units.get(&Key::Unit(unit.clone()))
                 && pane.first_offset < state.next_offset
-                && !state.open.contains_key(&id)
+                && !state.open.contains_key(id)
             {
-                let pane = Pane::clone(&pane);
-                sealed.push((unit, SealedPane { id, pane }));
+                let (id, pane) = (*id, Pane::clone(&pane));
+                sealed.push((unit.clone(), SealedPane { id, pane }));
             }
         }
         sealed.sort_by_key(|(_, pane)| pane.id);
@@ -218,7 +232,7 @@ impl ReportLog for FolderStore {
             return Err(refused("it keeps the reports of windows, nothing else"));
         }
         let last = self.evaluated(monitor)?.pop();
-        let reached = last.as_ref().map(|(at, _)| *at);
+        let reached = last.as_ref().map(|(name, _)| name.reaches);
         if self.goes_on_from().get(monitor) != Some(&reached) {
             return Err(refused("another evaluator has gone on from there"));
         }
@@ -228,26 +242,26 @@ impl ReportLog for FolderStore {
             head: last.map_or(0, |(_, last)| last.head) + entries.len() as u64,
         };
         let reaches = state.closed_through.map_or(i64::MIN, |end| end.0);
-        self.put(&format!("evaluated {monitor}"), reaches, &record)?;
+        let name = Key::Evaluated(monitor.to_owned()).reaching(reaches);
+        self.put(&name, &record)?;
         self.sync_folder()?;
         self.goes_on_from()
             .insert(monitor.to_owned(), Some(reaches));
-        for (name, _) in self.files(&format!("pane {monitor} "))? {
-            let id = split(&name).and_then(|(key, _)| parse(key)?.1);
-            if id < needed_from {
-                self.folder.remove(&name).map_err(failed)?;
-            }
-        }
+        self.remove(|name| match &name.key {
+            Key::Pane(unit, id) => unit.monitor == monitor && Some(*id) < needed_from,
+            _ => false,
+        })?;
         Ok(record.head)
     }
 
     fn evaluator(&self, monitor: &str) -> Result<EvaluatorState, StateError> {
-        for (name, _) in self.files(&format!("evaluated {monitor} "))? {
+        let evaluated = |name: &Name| matches!(&name.key, Key::Evaluated(of) if of == monitor);
+        for (name, _) in self.files(evaluated)? {
             self.folder.sync(&name).map_err(failed)?;
         }
         self.sync_folder()?;
         let last = self.evaluated(monitor)?.pop();
-        let reached = last.as_ref().map(|(at, _)| *at);
+        let reached = last.as_ref().map(|(name, _)| name.reaches);
         self.goes_on_from().insert(monitor.to_owned(), reached);
         Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state.clone()))
     }
@@ -258,10 +272,7 @@ impl ReportLog for FolderStore {
 
     /// One monitor after the other: numbers hold as long as only one of them writes.
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
-        let mut records = Vec::new();
-        for monitor in self.monitors()? {
-            records.extend(self.evaluated(&monitor)?);
-        }
+        let records = self.records::<Evaluated>(|key| matches!(key, Key::Evaluated(_)))?;
         let entries = records.iter().flat_map(|(_, record)| &record.entries);
         let numbered = (1..)
             .zip(entries.cloned())
@@ -286,12 +297,13 @@ impl ReportLog for FolderStore {
     }
 
     fn cursor(&self, sink: &str) -> Result<Option<Vec<u8>>, StateError> {
-        let cursor = self.folder.read(&format!("cursor {sink}"));
+        let cursor = self.folder.read(&Key::Cursor(sink.to_owned()).reaching(0));
         Ok(cursor.ok().map(|cursor| cursor.bytes.clone()))
     }
 
     fn set_cursor(&self, sink: &str, cursor: &[u8]) -> Result<(), StateError> {
-        let (fresh, name) = (format!("fresh cursor {sink}"), format!("cursor {sink}"));
+        let fresh = Key::FreshCursor(sink.to_owned()).reaching(0);
+        let name = Key::Cursor(sink.to_owned()).reaching(0);
         self.folder.write(&fresh, cursor).map_err(failed)?;
         self.folder.sync(&fresh).map_err(failed)?;
         self.folder.rename(&fresh, &name).map_err(failed)?;
@@ -303,6 +315,8 @@ impl ReportLog for FolderStore {
         Ok(0)
     }
 }
+
+type Records<R> = Vec<(Arc<Name>, Arc<R>)>;
 
 /// The record that a file holds, if it was not torn.
 fn decoded<R: Record + Send + Sync + 'static>(content: &Content) -> Option<Arc<R>> {
@@ -326,40 +340,6 @@ fn window_end(entry: &LogEntry) -> Option<i64> {
         LogBody::Report(report) => Some(report.window.end_ms),
         LogBody::Notice { .. } => None,
     }
-}
-
-fn place(unit: &UnitKey) -> String {
-    format!("{} {} {}", unit.monitor, unit.topic, unit.partition)
-}
-
-fn unit_key(unit: &UnitKey) -> String {
-    format!("unit {}", place(unit))
-}
-
-fn pane_key(unit: &UnitKey, id: PaneId) -> String {
-    format!("pane {} {}", place(unit), id.0)
-}
-
-fn named(key: &str, reaches: i64) -> String {
-    format!("{key} {reaches}")
-}
-
-/// Key and reach of a file's name.
-fn split(name: &str) -> Option<(&str, i64)> {
-    let (key, reaches) = name.rsplit_once(' ')?;
-    Some((key, reaches.parse().ok()?))
-}
-
-/// The unit of a key, and the pane when it is a pane's.
-fn parse(key: &str) -> Option<(UnitKey, Option<PaneId>)> {
-    let mut words = key.split(' ').skip(1);
-    let unit = UnitKey {
-        monitor: words.next()?.to_owned(),
-        topic: words.next()?.to_owned(),
-        partition: words.next()?.parse().ok()?,
-    };
-    let pane = words.next().and_then(|word| word.parse().ok());
-    Some((unit, pane.map(PaneId)))
 }
 
 #[cfg(test)]

@@ -83,9 +83,9 @@ pub(super) fn run(seed: u64, told: bool) -> Run {
     let mut random = Random::new(seed);
     let mut run = Run::default();
     // The embedded store costs some fifty times what the folder does.
-    match random.once_in(50) {
+    match random.once_in(64) {
         true => run.alone = World::<Pages>::new(random).run(&ALONE, told),
-        false => run.together = World::<Folder>::new(random).run(&TOGETHER, told),
+        false => run.together = World::<Folder<_>>::new(random).run(&TOGETHER, told),
     }
     run
 }
@@ -113,7 +113,7 @@ impl<M: Medium> World<M> {
     fn step(&mut self, step: Step) {
         let process = self.random.below(self.running.len());
         let partitions = self.script.partitions();
-        let partition = partitions[self.random.below(partitions.len())];
+        let partition = self.random.below(partitions.len()) as i32;
         match step {
             Step::Turn => self.turn(process),
             Step::Store => drop(self.running[process].process.store()),

@@ -75,10 +75,8 @@ impl<M: Medium> World<M> {
     pub(super) fn new(mut random: Random) -> Self {
         let script = Script::new(&mut random);
         let eager = random.once_in(2);
-        let medium = M::default();
-        medium.begin();
         Self {
-            medium,
+            medium: M::begin(),
             oracle: Oracle::new(&script),
             happened: Happened::default(),
             script,
@@ -127,7 +125,7 @@ impl<M: Medium> World<M> {
     fn is_up(&self) -> bool {
         let owned = |p: &i32| self.seats.contains_key(p);
         let led = self.leader.is_some() || !M::SHARED;
-        led && !self.running.is_empty() && self.script.partitions().iter().all(owned)
+        led && !self.running.is_empty() && self.script.partitions().all(|p| owned(&p))
     }
 
     /// Starts one more process. Now and then it dies over it.
@@ -138,7 +136,7 @@ impl<M: Medium> World<M> {
             Err(error) => return self.died_in_start(&fuse, &error),
         };
         if !M::SHARED {
-            let judge = Judge::begin(&store, &self.script.partitions());
+            let judge = Judge::begin(&store, self.script.partitions());
             match (judge, Told::begin(&*store)) {
                 (Ok(judge), Ok(told)) => self.own = Some(Own { judge, told }),
                 (Err(error), _) => return self.died_in_start(&fuse, &error),
@@ -166,7 +164,7 @@ impl<M: Medium> World<M> {
         let fuse = self.fuse_for_start();
         let partitions = self.script.partitions();
         let store = self.open(fuse.clone()).map_err(anyhow::Error::from);
-        match store.and_then(|s| Leader::begin(s, fuse.clone(), &partitions)) {
+        match store.and_then(|s| Leader::begin(s, fuse.clone(), partitions)) {
             Ok(leader) => self.leader = Some(leader),
             Err(error) => self.died_in_start(&fuse, &error),
         }

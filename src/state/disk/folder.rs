@@ -2,28 +2,30 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Choose, Fuse};
 
-/// A folder that outlives the processes that use it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Folder(Arc<Mutex<Inner>>);
+/// A folder that outlives the processes that use it, with files whose names are of type `N`.
+#[derive(Debug)]
+pub(crate) struct Folder<N>(Arc<Mutex<Inner<N>>>);
 
-#[derive(Debug, Default)]
-struct Inner {
+#[derive(Debug)]
+struct Inner<N> {
     files: Vec<File>,
     /// As every running process sees them.
-    names: Names,
+    names: Names<N>,
     /// As they are certain to be after power was lost.
-    durable: Names,
+    durable: Names<N>,
     /// Changes of names since the folder was last synced.
-    unsynced: Vec<Change>,
+    unsynced: Vec<Change<N>>,
 }
 
-type Names = BTreeMap<Arc<str>, usize>;
+pub(crate) type Files<N> = Vec<(Arc<N>, Arc<Content>)>;
+
+type Names<N> = BTreeMap<Arc<N>, usize>;
 
 #[derive(Debug)]
 struct File {
@@ -53,14 +55,14 @@ impl Content {
 }
 
 #[derive(Debug)]
-enum Change {
-    Name(Arc<str>, usize),
-    Rename(Arc<str>, Arc<str>, usize),
-    Remove(Arc<str>),
+enum Change<N> {
+    Name(Arc<N>, usize),
+    Rename(Arc<N>, Arc<N>, usize),
+    Remove(Arc<N>),
 }
 
-impl Change {
-    fn apply(&self, names: &mut Names) {
+impl<N: Ord> Change<N> {
+    fn apply(&self, names: &mut Names<N>) {
         match self {
             Self::Name(name, file) => {
                 names.insert(name.clone(), *file);
@@ -76,11 +78,22 @@ impl Change {
     }
 }
 
-impl Folder {
+impl<N> Default for Folder<N> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            unsynced: Vec::new(),
+        })))
+    }
+}
+
+impl<N: Ord + fmt::Debug> Folder<N> {
     /// The folder as one process uses it.
-    pub(crate) fn mount(&self, fuse: Fuse) -> Mounted {
+    pub(crate) fn mount(&self, fuse: Fuse) -> Mounted<N> {
         Mounted {
-            folder: self.clone(),
+            folder: Self(Arc::clone(&self.0)),
             fuse,
         }
     }
@@ -109,7 +122,7 @@ impl Folder {
         names.clone_from(durable);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<N>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,21 +140,21 @@ fn tear(bytes: &mut Vec<u8>, choose: Choose<'_>) {
 
 /// The folder in the hands of one process.
 #[derive(Debug)]
-pub(crate) struct Mounted {
-    folder: Folder,
+pub(crate) struct Mounted<N> {
+    folder: Folder<N>,
     fuse: Fuse,
 }
 
-impl Mounted {
+impl<N: Ord + fmt::Debug> Mounted<N> {
     /// Puts `bytes` in the place of the file's content, or begins a file.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, name: &Arc<N>, bytes: &[u8]) -> io::Result<()> {
         let burnt = self.before_death(|inner| inner.put(name, &bytes[..bytes.len() / 2]));
         burnt?;
         self.folder.lock().put(name, bytes);
         Ok(())
     }
 
-    pub(crate) fn sync(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn sync(&self, name: &N) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         let file = inner.file(name)?;
@@ -162,43 +175,42 @@ impl Mounted {
     }
 
     /// In one step, over what had the name before.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &Arc<N>, to: &Arc<N>) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         let file = inner.file(from)?;
-        inner.change(Change::Rename(from.into(), to.into(), file));
+        inner.change(Change::Rename(Arc::clone(from), Arc::clone(to), file));
         Ok(())
     }
 
-    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &Arc<N>) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         inner.file(name)?;
-        inner.change(Change::Remove(name.into()));
+        inner.change(Change::Remove(Arc::clone(name)));
         Ok(())
     }
 
-    pub(crate) fn read(&self, name: &str) -> io::Result<Arc<Content>> {
+    pub(crate) fn read(&self, name: &N) -> io::Result<Arc<Content>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
         let file = inner.file(name)?;
         Ok(Arc::clone(&inner.files[file].content))
     }
 
-    /// The files whose names begin with `prefix`, by name.
-    pub(crate) fn files(&self, prefix: &str) -> io::Result<Vec<(Arc<str>, Arc<Content>)>> {
+    /// The files that are `wanted`, by name.
+    pub(crate) fn files(&self, wanted: impl Fn(&N) -> bool) -> io::Result<Files<N>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
-        let from = (Bound::Included(prefix), Bound::Unbounded);
-        let names = inner.names.range::<str, _>(from);
-        let files = names
-            .take_while(|(name, _)| name.starts_with(prefix))
-            .map(|(name, file)| (Arc::clone(name), Arc::clone(&inner.files[*file].content)));
-        Ok(files.collect())
+        let names = inner.names.iter().filter(|(name, _)| wanted(name));
+        let file = |(name, file): (&Arc<N>, &usize)| {
+            (Arc::clone(name), Arc::clone(&inner.files[*file].content))
+        };
+        Ok(names.map(file).collect())
     }
 
     /// Burns one operation; the one the process dies in leaves `last` behind.
-    fn before_death(&self, last: impl FnOnce(&mut Inner)) -> io::Result<()> {
+    fn before_death(&self, last: impl FnOnce(&mut Inner<N>)) -> io::Result<()> {
         self.fuse.check()?;
         self.fuse
             .burn()
@@ -206,13 +218,13 @@ impl Mounted {
     }
 }
 
-impl Inner {
-    fn file(&self, name: &str) -> io::Result<usize> {
+impl<N: Ord + fmt::Debug> Inner<N> {
+    fn file(&self, name: &N) -> io::Result<usize> {
         let file = self.names.get(name).copied();
         file.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no file {name:?}")))
     }
 
-    fn put(&mut self, name: &str, bytes: &[u8]) {
+    fn put(&mut self, name: &Arc<N>, bytes: &[u8]) {
         let file = File {
             content: Content::new(bytes.to_vec()),
             synced: false,
@@ -221,12 +233,12 @@ impl Inner {
             Some(number) => self.files[*number] = file,
             None => {
                 self.files.push(file);
-                self.change(Change::Name(name.into(), self.files.len() - 1));
+                self.change(Change::Name(Arc::clone(name), self.files.len() - 1));
             }
         }
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: Change<N>) {
         change.apply(&mut self.names);
         self.unsynced.push(change);
     }
