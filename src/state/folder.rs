@@ -32,8 +32,8 @@ pub(crate) struct Name {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    Unit(UnitKey),
     Pane(UnitKey, PaneId),
+    Unit(UnitKey),
     /// By monitor.
     Evaluated(String),
     /// By sink.
@@ -91,8 +91,11 @@ impl FolderStore {
         self.folder.sync(name).map_err(failed)
     }
 
-    fn drop_below(&self, reached: &Name) -> Result<(), StateError> {
-        let is_below = |name: &Name| name.key == reached.key && name.reaches < reached.reaches;
+    fn drop_below(&self, reached: &[Arc<Name>]) -> Result<(), StateError> {
+        let is_below = |name: &Name| {
+            let above = |r: &Arc<Name>| name.reaches < r.reaches && name.key == r.key;
+            reached.iter().any(above)
+        };
         self.remove(is_below)
     }
 
@@ -172,10 +175,7 @@ impl StateStore for FolderStore {
             self.put(name, state)?;
         }
         self.sync_folder()?;
-        for name in panes.iter().chain(&reached) {
-            self.drop_below(name)?;
-        }
-        Ok(())
+        self.drop_below(&[panes, reached].concat())
     }
 
     /// Refused: names by offset do not tell a log from the one that took its place.
@@ -197,12 +197,15 @@ impl StateStore for FolderStore {
     /// again.
     fn sealed(&self, monitor: &str) -> Result<Vec<(UnitKey, SealedPane)>, StateError> {
         let units = self.stored(monitor)?;
-        let units: BTreeMap<&Key, _> = units.iter().map(|(name, s)| (&name.key, s)).collect();
+        let stored = |of: &UnitKey| {
+            let is = |name: &Name| matches!(&name.key, Key::Unit(unit) if unit == of);
+            units.iter().find(|(name, _)| is(name))
+        };
         let of_monitor = |key: &Key| matches!(key, Key::Pane(unit, _) if unit.monitor == monitor);
         let mut sealed = Vec::new();
         for (name, pane) in self.furthest::<Pane>(of_monitor)? {
             if let Key::Pane(unit, id) = &name.key
-                && let Some(state) = units.get(&Key::Unit(unit.clone()))
+                && let Some((_, state)) = stored(unit)
                 && pane.first_offset < state.next_offset
                 && !state.open.contains_key(id)
             {

@@ -1,6 +1,7 @@
 //! What has to hold of a store at any moment, and at the end.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::app::fixtures::WIDTH;
 use crate::app::messages::Progress;
@@ -103,7 +104,7 @@ fn needed(monitor: &Monitor, end: PaneId) -> PaneId {
 fn check_units<S: StateStore>(
     store: &S,
     script: &Script,
-    monitor: &Monitor,
+    monitor: &'static Monitor,
     promised: &Promised,
     needed: Option<PaneId>,
     finished: bool,
@@ -187,9 +188,9 @@ pub(super) fn check_told(progress: &Progress, promises: &Promises) {
 
 /// The windows of one monitor, from the events that its partitions accept: no order in which they
 /// are read, and no window that slides.
-fn rows_of(script: &Script, monitor: &Monitor) -> Vec<Row> {
+fn rows_of(script: &Script, monitor: &'static Monitor) -> Vec<Row> {
     let partitions = script.partitions();
-    let counted: Vec<Recount> = partitions
+    let counted: Vec<Rc<Recount>> = partitions
         .map(|p| script.recount(monitor, p, i64::MAX))
         .collect();
     let sealed = counted.iter().map(|r| r.sealed_before(monitor));

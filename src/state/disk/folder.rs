@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -89,7 +88,7 @@ impl<N> Default for Folder<N> {
     }
 }
 
-impl<N: Ord + fmt::Debug> Folder<N> {
+impl<N: Ord> Folder<N> {
     /// The folder as one process uses it.
     pub(crate) fn mount(&self, fuse: Fuse) -> Mounted<N> {
         Mounted {
@@ -145,7 +144,7 @@ pub(crate) struct Mounted<N> {
     fuse: Fuse,
 }
 
-impl<N: Ord + fmt::Debug> Mounted<N> {
+impl<N: Ord> Mounted<N> {
     /// Puts `bytes` in the place of the file's content, or begins a file.
     pub(crate) fn write(&self, name: &Arc<N>, bytes: &[u8]) -> io::Result<()> {
         let burnt = self.before_death(|inner| inner.put(name, &bytes[..bytes.len() / 2]));
@@ -218,10 +217,10 @@ impl<N: Ord + fmt::Debug> Mounted<N> {
     }
 }
 
-impl<N: Ord + fmt::Debug> Inner<N> {
+impl<N: Ord> Inner<N> {
     fn file(&self, name: &N) -> io::Result<usize> {
         let file = self.names.get(name).copied();
-        file.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no file {name:?}")))
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn put(&mut self, name: &Arc<N>, bytes: &[u8]) {
