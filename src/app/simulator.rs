@@ -1,7 +1,8 @@
 //! The counting, the checkpoints and the closing of windows under every fault that a seed can name.
 //!
 //! Everything below is the program's own: the consuming loop, the checkpointer, the evaluators and
-//! the store. Only threads and time are taken from them: a schedule says who does the next step.
+//! the store. Only threads and time are taken from them: a schedule says who does the next step, and
+//! all of it runs on one thread.
 //!
 //! ```text
 //! random      one seed → everything that chance decides
@@ -9,7 +10,7 @@
 //! feed        the logs as a consumer sees them
 //! process     loops and checkpointer of one process        judge   its evaluators
 //! leader      evaluators that know of other processes' counts from the store alone
-//! world       processes over one disk, partitions that move between them, deaths
+//! world       processes over one disk, partitions that move between them; how they die
 //! schedule    which step is next, and the calm at the end
 //! witness     what the store promised      told   what the evaluators were told
 //! oracle      what has to hold
@@ -49,7 +50,7 @@ fn counts_and_reports_survive_every_fault_integer_for_integer() {
         return;
     }
     let began = Instant::now();
-    let happened = run_all(torture::seed(), torture::sized(300, 40_000, 1_000_000));
+    let happened = run_all(torture::seed(), torture::sized(500, 40_000, 1_000_000));
     println!("{happened}{:.0} a second", rate(&happened, began.elapsed()));
     if happened.schedules() >= 10_000 {
         let seldom = happened.seldom(10);

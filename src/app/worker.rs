@@ -28,8 +28,6 @@ use super::unit::{Counter, Unit};
 use holding::Holding;
 pub(crate) use progress::restored_progress;
 
-pub(crate) type HandOver = Box<dyn Fn(Checkpoint) -> bool + Send>;
-
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
 const LAST_CHECKPOINT: Duration = Duration::from_secs(7);
@@ -50,7 +48,7 @@ pub(crate) struct Worker<S> {
     pub watched: Vec<Watched>,
     pub commands: Receiver<WorkerCommand>,
     /// Takes a checkpoint to make it durable, sooner or later; false when nobody does.
-    pub hand_over: HandOver,
+    pub hand_over: Box<dyn Fn(Checkpoint) -> bool + Send>,
     pub positions: Positions,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,

@@ -1,7 +1,7 @@
 //! Units, panes and reports as one record per file, in a folder that several processes share.
 //!
 //! It stands for the compacted topic of many replicas: the same encoded records, the same rules.
-//! A record is named by its key and the offset it reaches ([`Name`]), and is never replaced by one that
+//! A record has a [`Name`], its key and the offset it reaches, and is never replaced by one that
 //! reaches less far: readers keep the greatest that they can decode, and writers drop what is
 //! below a record of theirs once that is durable. So a process that was overtaken and writes late
 //! does no harm, and neither does a record that was torn when power was lost.

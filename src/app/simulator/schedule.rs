@@ -82,8 +82,8 @@ const TOGETHER: [(usize, Step); 19] = [
 pub(super) fn run(seed: u64, told: bool) -> Run {
     let mut random = Random::new(seed);
     let mut run = Run::default();
-    // The embedded store costs some fifty times what the folder does.
-    match random.once_in(64) {
+    // The embedded store costs some ten times what the folder does.
+    match random.once_in(50) {
         true => run.alone = World::<Pages>::new(random).run(&ALONE, told),
         false => run.together = World::<Folder<_>>::new(random).run(&TOGETHER, told),
     }
