@@ -287,13 +287,14 @@ impl Parts {
         let mut threads = vec![("the checkpointer", checkpointer)];
         for (id, commands) in inboxes.into_iter().enumerate() {
             let again = self.assigner.clone();
+            let checkpoints = checkpoints_in.clone();
             let loop_name = format!("consuming loop {id}");
             let worker = Worker {
                 id,
                 source: KafkaSource::new(&self.config.kafka)?,
                 watched: evaluation.watched.clone(),
                 commands,
-                checkpoints: checkpoints_in.clone(),
+                hand_over: Box::new(move |checkpoint| checkpoints.send(checkpoint).is_ok()),
                 positions: self.positions.clone(),
                 metrics: Arc::clone(&self.metrics),
                 checkpoint_interval: Duration::from_millis(

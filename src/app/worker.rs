@@ -11,7 +11,7 @@ mod snapshots;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use crate::drift::{PaneId, SealedPane};
@@ -47,7 +47,8 @@ pub(crate) struct Worker<S> {
     pub source: S,
     pub watched: Vec<Watched>,
     pub commands: Receiver<WorkerCommand>,
-    pub checkpoints: Sender<Checkpoint>,
+    /// Takes a checkpoint to make it durable, sooner or later; false when nobody does.
+    pub hand_over: Box<dyn Fn(Checkpoint) -> bool + Send>,
     pub positions: Positions,
     pub metrics: Arc<Metrics>,
     pub checkpoint_interval: Duration,
@@ -97,7 +98,9 @@ impl<S: Source + 'static> Worker<S> {
         while !this.stopping {
             this.turn();
         }
-        this.finish()
+        let durable = this.finish();
+        this.let_go();
+        durable
     }
 }
 
@@ -377,18 +380,22 @@ impl<S: Source + 'static> Loop<S> {
             .max(partition.assigned_offset)
     }
 
-    /// Makes everything durable and lets the consumer go, on a thread of its own because that can
-    /// hang with a dead broker (rust-rdkafka #509).
-    pub(super) fn finish(mut self) -> bool {
+    /// Makes everything durable that was counted; false when that takes too long.
+    pub(super) fn finish(&mut self) -> bool {
         let durable = self.make_durable(LAST_CHECKPOINT);
         if !durable {
             tracing::error!(
                 "stopped before the last checkpoint was durable; the next start reads those records again"
             );
         }
+        durable
+    }
+
+    /// Lets the consumer go, on a thread of its own because that can hang with a dead broker
+    /// (rust-rdkafka #509).
+    fn let_go(self) {
         let source = self.worker.source;
         std::thread::spawn(move || drop(source));
-        durable
     }
 }
 

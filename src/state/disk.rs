@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-pub(crate) use self::folder::{Folder, Mounted};
+pub(crate) use self::folder::{Content, Files, Folder, Mounted};
 pub(crate) use self::pages::Pages;
 
 /// Gives a number in `0..n`.

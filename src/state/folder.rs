@@ -1,7 +1,7 @@
 //! Units, panes and reports as one record per file, in a folder that several processes share.
 //!
 //! It stands for the compacted topic of many replicas: the same encoded records, the same rules.
-//! A record is named by its key and the offset it reaches, and is never replaced by one that
+//! A record has a [`Name`], its key and the offset it reaches, and is never replaced by one that
 //! reaches less far: readers keep the greatest that they can decode, and writers drop what is
 //! below a record of theirs once that is durable. So a process that was overtaken and writes late
 //! does no harm, and neither does a record that was torn when power was lost.
@@ -12,20 +12,45 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Form, Record};
-use super::disk::Mounted;
+use super::disk::{Content, Files, Mounted};
 use super::{
     EvaluatorState, LogBody, LogEntry, ReportLog, StateError, StateStore, UnitKey, UnitState,
 };
 use crate::drift::{Pane, PaneId, SealedPane};
 
+/// The name of a file. Records of one key stand together, the furthest last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    key: Key,
+    reaches: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Pane(UnitKey, PaneId),
+    Unit(UnitKey),
+    /// By monitor.
+    Evaluated(String),
+    /// By sink.
+    Cursor(String),
+    /// A cursor that is to take the place of another.
+    FreshCursor(String),
+}
+
+impl Key {
+    fn reaching(self, reaches: i64) -> Arc<Name> {
+        Arc::new(Name { key: self, reaches })
+    }
+}
+
 /// A folder as one process uses it.
 pub(crate) struct FolderStore {
-    folder: Mounted,
+    folder: Mounted<Name>,
     /// By monitor: how far the record of evaluations reached that this process goes on from.
     goes_on_from: Mutex<BTreeMap<String, Option<i64>>>,
 }
@@ -45,7 +70,7 @@ impl Record for Evaluated {
 }
 
 impl FolderStore {
-    pub(crate) fn new(folder: Mounted) -> Self {
+    pub(crate) fn new(folder: Mounted<Name>) -> Self {
         Self {
             folder,
             goes_on_from: Mutex::default(),
@@ -54,82 +79,75 @@ impl FolderStore {
 
     /// Makes a record durable but for its name. One that is there already is kept: to write it
     /// again would put it at risk.
-    fn put<R: Record>(&self, key: &str, reaches: i64, record: &R) -> Result<(), StateError> {
-        let name = named(key, reaches);
-        let there = self.folder.read(&name).ok();
-        if there.is_none_or(|bytes| codec::decode::<R>(&bytes).is_err()) {
+    fn put<R>(&self, name: &Arc<Name>, record: &R) -> Result<(), StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
+        let there = self.folder.read(name).ok();
+        if there.is_none_or(|there| decoded::<R>(&there).is_none()) {
             let bytes = codec::encode(record).map_err(|e| failed(io::Error::other(e)))?;
-            self.folder.write(&name, &bytes).map_err(failed)?;
+            self.folder.write(name, &bytes).map_err(failed)?;
         }
-        self.folder.sync(&name).map_err(failed)
+        self.folder.sync(name).map_err(failed)
     }
 
-    fn drop_below(&self, key: &str, reaches: i64) -> Result<(), StateError> {
-        for name in self.names(&format!("{key} "))? {
-            if split(&name).is_some_and(|(of, at)| of == key && at < reaches) {
-                self.folder.remove(&name).map_err(failed)?;
-            }
+    fn drop_below(&self, reached: &[Arc<Name>]) -> Result<(), StateError> {
+        let is_below = |name: &Name| {
+            let above = |r: &Arc<Name>| name.reaches < r.reaches && name.key == r.key;
+            reached.iter().any(above)
+        };
+        self.remove(is_below)
+    }
+
+    fn remove(&self, wanted: impl Fn(&Name) -> bool) -> Result<(), StateError> {
+        for (name, _) in self.files(wanted)? {
+            self.folder.remove(&name).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn names(&self, prefix: &str) -> Result<Vec<String>, StateError> {
-        self.folder.names(prefix).map_err(failed)
+    fn files(&self, wanted: impl Fn(&Name) -> bool) -> Result<Files<Name>, StateError> {
+        self.folder.files(wanted).map_err(failed)
     }
 
     fn sync_folder(&self) -> Result<(), StateError> {
         self.folder.sync_folder().map_err(failed)
     }
 
-    /// Every record with a key under `prefix` that can be decoded, with how far it reaches.
-    fn records<R: Record>(&self, prefix: &str) -> Result<Vec<(String, i64, R)>, StateError> {
-        let mut records = Vec::new();
-        for name in self.names(prefix)? {
-            let bytes = self.folder.read(&name).map_err(failed)?;
-            if let (Some((key, at)), Ok(record)) = (split(&name), codec::decode(&bytes)) {
-                records.push((key.to_owned(), at, record));
-            }
-        }
+    /// Every `wanted` record that can be decoded, by name.
+    fn records<R>(&self, wanted: impl Fn(&Key) -> bool) -> Result<Records<R>, StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
+        let files = self.files(|name| wanted(&name.key))?.into_iter();
+        let records = files.filter_map(|(name, content)| Some((name, decoded(&content)?)));
+        Ok(records.collect())
+    }
+
+    /// The record of each `wanted` key that reaches furthest.
+    fn furthest<R>(&self, wanted: impl Fn(&Key) -> bool) -> Result<Records<R>, StateError>
+    where
+        R: Record + Send + Sync + 'static,
+    {
+        let mut records = self.records(wanted)?;
+        records.reverse();
+        records.dedup_by(|(less, _), (furthest, _)| less.key == furthest.key);
+        records.reverse();
         Ok(records)
     }
 
-    /// The record of each key that reaches furthest.
-    fn furthest<R: Record>(&self, prefix: &str) -> Result<BTreeMap<String, R>, StateError> {
-        let mut furthest: BTreeMap<String, (i64, R)> = BTreeMap::new();
-        for (key, at, record) in self.records(prefix)? {
-            if furthest.get(&key).is_none_or(|(before, _)| *before < at) {
-                furthest.insert(key, (at, record));
-            }
-        }
-        Ok(furthest.into_iter().map(|(k, (_, r))| (k, r)).collect())
+    fn stored(&self, monitor: &str) -> Result<Records<UnitState>, StateError> {
+        self.furthest(|key| matches!(key, Key::Unit(unit) if unit.monitor == monitor))
     }
 
     /// What the evaluators of `monitor` wrote, in that order.
-    fn evaluated(&self, monitor: &str) -> Result<Vec<LogEntry>, StateError> {
-        let mut records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
-        records.sort_by_key(|(_, closed_through, _)| *closed_through);
-        let entries = records.into_iter().flat_map(|(_, _, r)| r.entries);
-        Ok(entries.collect())
-    }
-
-    /// The last record of evaluations that can be decoded, and how far it reaches.
-    fn last_evaluated(&self, monitor: &str) -> Result<Option<(i64, Evaluated)>, StateError> {
-        let records = self.records::<Evaluated>(&format!("evaluated {monitor} "))?;
-        let last = records.into_iter().max_by_key(|(_, at, _)| *at);
-        Ok(last.map(|(_, at, record)| (at, record)))
+    fn evaluated(&self, monitor: &str) -> Result<Records<Evaluated>, StateError> {
+        self.records(|key| matches!(key, Key::Evaluated(of) if of == monitor))
     }
 
     fn goes_on_from(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
         let held = self.goes_on_from.lock();
         held.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn monitors(&self) -> Result<Vec<String>, StateError> {
-        let names = self.names("evaluated ")?;
-        let monitors = names.iter().filter_map(|name| name.split(' ').nth(1));
-        let mut monitors: Vec<String> = monitors.map(str::to_owned).collect();
-        monitors.dedup();
-        Ok(monitors)
     }
 }
 
@@ -139,23 +157,25 @@ impl StateStore for FolderStore {
         sealed: &[(UnitKey, SealedPane)],
         units: &[(UnitKey, UnitState)],
     ) -> Result<(), StateError> {
-        for (unit, SealedPane { id, pane }) in sealed {
-            self.put(&pane_key(unit, *id), pane.last_offset, pane)?;
+        let pane = |(unit, SealedPane { id, pane }): &(UnitKey, SealedPane)| {
+            Key::Pane(unit.clone(), *id).reaching(pane.last_offset)
+        };
+        let unit = |(unit, state): &(UnitKey, UnitState)| {
+            Key::Unit(unit.clone()).reaching(state.next_offset)
+        };
+        let panes: Vec<_> = sealed.iter().map(pane).collect();
+        let reached: Vec<_> = units.iter().map(unit).collect();
+        for (name, (_, sealed)) in panes.iter().zip(sealed) {
+            self.put(name, &sealed.pane)?;
         }
         if !sealed.is_empty() {
             self.sync_folder()?;
         }
-        for (unit, state) in units {
-            self.put(&unit_key(unit), state.next_offset, state)?;
+        for (name, (_, state)) in reached.iter().zip(units) {
+            self.put(name, state)?;
         }
         self.sync_folder()?;
-        for (unit, SealedPane { id, pane }) in sealed {
-            self.drop_below(&pane_key(unit, *id), pane.last_offset)?;
-        }
-        for (unit, state) in units {
-            self.drop_below(&unit_key(unit), state.next_offset)?;
-        }
-        Ok(())
+        self.drop_below(&[panes, reached].concat())
     }
 
     /// Refused: names by offset do not tell a log from the one that took its place.
@@ -164,8 +184,11 @@ impl StateStore for FolderStore {
     }
 
     fn units(&self, monitor: &str) -> Result<Vec<(UnitKey, UnitState)>, StateError> {
-        let units = self.furthest(&format!("unit {monitor} "))?.into_iter();
-        let units = units.filter_map(|(key, state)| Some((parse(&key)?.0, state)));
+        let units = self.stored(monitor)?.into_iter();
+        let units = units.filter_map(|(name, state)| match &name.key {
+            Key::Unit(unit) => Some((unit.clone(), UnitState::clone(&state))),
+            _ => None,
+        });
         Ok(units.collect())
     }
 
@@ -173,15 +196,21 @@ impl StateStore for FolderStore {
     /// the unit was durable that has: they are still open in the stored one, and will be sealed
     /// again.
     fn sealed(&self, monitor: &str) -> Result<Vec<(UnitKey, SealedPane)>, StateError> {
-        let units: BTreeMap<UnitKey, UnitState> = self.units(monitor)?.into_iter().collect();
+        let units = self.stored(monitor)?;
+        let stored = |of: &UnitKey| {
+            let is = |name: &Name| matches!(&name.key, Key::Unit(unit) if unit == of);
+            units.iter().find(|(name, _)| is(name))
+        };
+        let of_monitor = |key: &Key| matches!(key, Key::Pane(unit, _) if unit.monitor == monitor);
         let mut sealed = Vec::new();
-        for (key, pane) in self.furthest::<Pane>(&format!("pane {monitor} "))? {
-            if let Some((unit, Some(id))) = parse(&key)
-                && let Some(state) = units.get(&unit)
+        for (name, pane) in self.furthest::<Pane>(of_monitor)? {
+            if let Key::Pane(unit, id) = &name.key
+                && let Some((_, state)) = stored(unit)
                 && pane.first_offset < state.next_offset
-                && !state.open.contains_key(&id)
+                && !state.open.contains_key(id)
             {
-                sealed.push((unit, SealedPane { id, pane }));
+                let (id, pane) = (*id, Pane::clone(&pane));
+                sealed.push((unit.clone(), SealedPane { id, pane }));
             }
         }
         sealed.sort_by_key(|(_, pane)| pane.id);
@@ -205,8 +234,8 @@ impl ReportLog for FolderStore {
         if entries.iter().any(|entry| window_end(entry).is_none()) {
             return Err(refused("it keeps the reports of windows, nothing else"));
         }
-        let last = self.last_evaluated(monitor)?;
-        let reached = last.as_ref().map(|(at, _)| *at);
+        let last = self.evaluated(monitor)?.pop();
+        let reached = last.as_ref().map(|(name, _)| name.reaches);
         if self.goes_on_from().get(monitor) != Some(&reached) {
             return Err(refused("another evaluator has gone on from there"));
         }
@@ -216,28 +245,28 @@ impl ReportLog for FolderStore {
             head: last.map_or(0, |(_, last)| last.head) + entries.len() as u64,
         };
         let reaches = state.closed_through.map_or(i64::MIN, |end| end.0);
-        self.put(&format!("evaluated {monitor}"), reaches, &record)?;
+        let name = Key::Evaluated(monitor.to_owned()).reaching(reaches);
+        self.put(&name, &record)?;
         self.sync_folder()?;
         self.goes_on_from()
             .insert(monitor.to_owned(), Some(reaches));
-        for name in self.names(&format!("pane {monitor} "))? {
-            let id = split(&name).and_then(|(key, _)| parse(key)?.1);
-            if id < needed_from {
-                self.folder.remove(&name).map_err(failed)?;
-            }
-        }
+        self.remove(|name| match &name.key {
+            Key::Pane(unit, id) => unit.monitor == monitor && Some(*id) < needed_from,
+            _ => false,
+        })?;
         Ok(record.head)
     }
 
     fn evaluator(&self, monitor: &str) -> Result<EvaluatorState, StateError> {
-        for name in self.names(&format!("evaluated {monitor} "))? {
+        let evaluated = |name: &Name| matches!(&name.key, Key::Evaluated(of) if of == monitor);
+        for (name, _) in self.files(evaluated)? {
             self.folder.sync(&name).map_err(failed)?;
         }
         self.sync_folder()?;
-        let last = self.last_evaluated(monitor)?;
-        let reached = last.as_ref().map(|(at, _)| *at);
+        let last = self.evaluated(monitor)?.pop();
+        let reached = last.as_ref().map(|(name, _)| name.reaches);
         self.goes_on_from().insert(monitor.to_owned(), reached);
-        Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state))
+        Ok(last.map_or_else(EvaluatorState::default, |(_, last)| last.state.clone()))
     }
 
     fn head(&self) -> Result<u64, StateError> {
@@ -246,12 +275,10 @@ impl ReportLog for FolderStore {
 
     /// One monitor after the other: numbers hold as long as only one of them writes.
     fn read(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogEntry)>, StateError> {
-        let mut entries = Vec::new();
-        for monitor in self.monitors()? {
-            entries.extend(self.evaluated(&monitor)?);
-        }
+        let records = self.records::<Evaluated>(|key| matches!(key, Key::Evaluated(_)))?;
+        let entries = records.iter().flat_map(|(_, record)| &record.entries);
         let numbered = (1..)
-            .zip(entries)
+            .zip(entries.cloned())
             .skip_while(|(number, _)| *number <= after);
         Ok(numbered.take(limit).collect())
     }
@@ -263,18 +290,23 @@ impl ReportLog for FolderStore {
         to_ms: i64,
         limit: usize,
     ) -> Result<Vec<LogEntry>, StateError> {
-        let within = |e: &LogEntry| window_end(e).is_some_and(|ms| from_ms <= ms && ms <= to_ms);
-        let mut entries = self.evaluated(monitor)?;
-        entries.retain(within);
-        Ok(entries.split_off(entries.len().saturating_sub(limit)))
+        let within = |e: &&LogEntry| window_end(e).is_some_and(|ms| from_ms <= ms && ms <= to_ms);
+        let records = self.evaluated(monitor)?;
+        let entries = records.iter().flat_map(|(_, record)| &record.entries);
+        let last = entries.filter(within).rev().take(limit);
+        let mut last: Vec<LogEntry> = last.cloned().collect();
+        last.reverse();
+        Ok(last)
     }
 
     fn cursor(&self, sink: &str) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.folder.read(&format!("cursor {sink}")).ok())
+        let cursor = self.folder.read(&Key::Cursor(sink.to_owned()).reaching(0));
+        Ok(cursor.ok().map(|cursor| cursor.bytes.clone()))
     }
 
     fn set_cursor(&self, sink: &str, cursor: &[u8]) -> Result<(), StateError> {
-        let (fresh, name) = (format!("fresh cursor {sink}"), format!("cursor {sink}"));
+        let fresh = Key::FreshCursor(sink.to_owned()).reaching(0);
+        let name = Key::Cursor(sink.to_owned()).reaching(0);
         self.folder.write(&fresh, cursor).map_err(failed)?;
         self.folder.sync(&fresh).map_err(failed)?;
         self.folder.rename(&fresh, &name).map_err(failed)?;
@@ -285,6 +317,14 @@ impl ReportLog for FolderStore {
     fn expire(&self, _: i64) -> Result<u64, StateError> {
         Ok(0)
     }
+}
+
+type Records<R> = Vec<(Arc<Name>, Arc<R>)>;
+
+/// The record that a file holds, if it was not torn.
+fn decoded<R: Record + Send + Sync + 'static>(content: &Content) -> Option<Arc<R>> {
+    let decode = |bytes: &[u8]| codec::decode::<R>(bytes).ok().map(Arc::new);
+    content.meaning(decode).clone()
 }
 
 fn failed(error: io::Error) -> StateError {
@@ -303,40 +343,6 @@ fn window_end(entry: &LogEntry) -> Option<i64> {
         LogBody::Report(report) => Some(report.window.end_ms),
         LogBody::Notice { .. } => None,
     }
-}
-
-fn place(unit: &UnitKey) -> String {
-    format!("{} {} {}", unit.monitor, unit.topic, unit.partition)
-}
-
-fn unit_key(unit: &UnitKey) -> String {
-    format!("unit {}", place(unit))
-}
-
-fn pane_key(unit: &UnitKey, id: PaneId) -> String {
-    format!("pane {} {}", place(unit), id.0)
-}
-
-fn named(key: &str, reaches: i64) -> String {
-    format!("{key} {reaches}")
-}
-
-/// Key and reach of a file's name.
-fn split(name: &str) -> Option<(&str, i64)> {
-    let (key, reaches) = name.rsplit_once(' ')?;
-    Some((key, reaches.parse().ok()?))
-}
-
-/// The unit of a key, and the pane when it is a pane's.
-fn parse(key: &str) -> Option<(UnitKey, Option<PaneId>)> {
-    let mut words = key.split(' ').skip(1);
-    let unit = UnitKey {
-        monitor: words.next()?.to_owned(),
-        topic: words.next()?.to_owned(),
-        partition: words.next()?.parse().ok()?,
-    };
-    let pane = words.next().and_then(|word| word.parse().ok());
-    Some((unit, pane.map(PaneId)))
 }
 
 #[cfg(test)]

@@ -37,30 +37,75 @@ pub(super) enum Fault {
     OutOfRange,
 }
 
-impl Fault {
-    pub(super) const ALL: [Self; 18] = [
-        Self::Killed,
-        Self::KilledInWrite,
-        Self::PowerLost,
-        Self::PowerLostInWrite,
-        Self::KilledInStart,
-        Self::Stopped,
-        Self::Joined,
-        Self::Revoked,
-        Self::Lost,
-        Self::Released,
-        Self::CutOff,
-        Self::LateCheckpoint,
-        Self::Deposed,
-        Self::LateVerdict,
-        Self::Overtaken,
-        Self::DeliveredAgain,
-        Self::Retention,
-        Self::OutOfRange,
-    ];
+/// What has to happen to one process that is alone with its state.
+const ALONE: [Fault; 10] = [
+    Fault::Killed,
+    Fault::KilledInWrite,
+    Fault::PowerLost,
+    Fault::PowerLostInWrite,
+    Fault::KilledInStart,
+    Fault::Stopped,
+    Fault::Revoked,
+    Fault::Released,
+    Fault::DeliveredAgain,
+    Fault::Retention,
+];
+
+/// What has to happen to several processes over one folder.
+const TOGETHER: [Fault; 17] = [
+    Fault::Killed,
+    Fault::KilledInWrite,
+    Fault::PowerLost,
+    Fault::PowerLostInWrite,
+    Fault::KilledInStart,
+    Fault::Stopped,
+    Fault::Joined,
+    Fault::Revoked,
+    Fault::Lost,
+    Fault::CutOff,
+    Fault::LateCheckpoint,
+    Fault::Deposed,
+    Fault::LateVerdict,
+    Fault::Overtaken,
+    Fault::DeliveredAgain,
+    Fault::Retention,
+    Fault::OutOfRange,
+];
+
+/// What happened in the schedules of both kinds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Run {
+    pub alone: Happened,
+    pub together: Happened,
 }
 
-/// How often each of them happened, in how many schedules.
+impl Run {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.alone.add(&other.alone);
+        self.together.add(&other.together);
+    }
+
+    pub(super) fn schedules(&self) -> u64 {
+        self.alone.schedules + self.together.schedules
+    }
+
+    /// What happened less than `least` times where it can.
+    pub(super) fn seldom(&self, least: u64) -> [Vec<Fault>; 2] {
+        [
+            self.alone.seldom(&ALONE, least),
+            self.together.seldom(&TOGETHER, least),
+        ]
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "alone on the embedded store: {}", self.alone)?;
+        write!(f, "together over one folder: {}", self.together)
+    }
+}
+
+/// How often each fault happened, in how many schedules of one kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Happened {
     faults: BTreeMap<Fault, u64>,
@@ -83,9 +128,10 @@ impl Happened {
         self.windows += other.windows;
     }
 
-    pub(super) fn never(&self) -> Vec<Fault> {
-        let never = |fault: &Fault| !self.faults.contains_key(fault);
-        Fault::ALL.into_iter().filter(never).collect()
+    fn seldom(&self, faults: &[Fault], least: u64) -> Vec<Fault> {
+        let times = |fault: &Fault| self.faults.get(fault).copied().unwrap_or(0);
+        let seldom = faults.iter().copied().filter(|f| times(f) < least);
+        seldom.collect()
     }
 }
 

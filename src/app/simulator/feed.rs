@@ -53,6 +53,9 @@ impl Feed {
     }
 
     fn go_back(&mut self, records: i64) {
+        if records == 0 {
+            return;
+        }
         for (partition, position) in &mut self.positions {
             let read = self.logs[partition].iter().map(|r| r.offset);
             let read: Vec<i64> = read.take_while(|offset| offset < position).collect();

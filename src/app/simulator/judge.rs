@@ -1,5 +1,6 @@
 //! The evaluators of one process, told by hand.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -22,7 +23,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn begin<S>(store: &Arc<S>, partitions: &[i32]) -> Result<Self>
+    pub(super) fn begin<S>(store: &Arc<S>, partitions: Range<i32>) -> Result<Self>
     where
         S: StateStore + ReportLog + 'static,
     {
@@ -44,7 +45,7 @@ impl Judge {
                 health: health.clone(),
             };
             let mut evaluator = restore(&watched.monitor, &**store, wiring)?;
-            evaluator.take(EvaluatorMessage::Partitions(partitions.to_vec()));
+            evaluator.take(EvaluatorMessage::Partitions(partitions.clone().collect()));
             evaluators.push(evaluator);
         }
         Ok(Self { evaluators, health })

@@ -2,6 +2,7 @@
 //! others have come, as the leader of replicas will from the state topic.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +27,7 @@ pub(super) struct Leader<S> {
 }
 
 impl<S: StateStore + ReportLog + 'static> Leader<S> {
-    pub(super) fn begin(store: Arc<S>, fuse: Fuse, partitions: &[i32]) -> Result<Self> {
+    pub(super) fn begin(store: Arc<S>, fuse: Fuse, partitions: Range<i32>) -> Result<Self> {
         let judge = Judge::begin(&store, partitions)?;
         let mut this = Self {
             store,
@@ -48,12 +49,15 @@ impl<S: StateStore + ReportLog + 'static> Leader<S> {
     /// meanwhile: they were durable before the unit was.
     pub(super) fn look(&mut self) -> Result<(), StateError> {
         for monitor in monitors() {
+            let mut units = self.store.units(name(monitor))?;
+            let seen = |key: &UnitKey| self.seen.get(key).map(|before| before.next_offset);
+            units.retain(|(key, state)| seen(key) < Some(state.next_offset));
+            if units.is_empty() {
+                continue;
+            }
             let sealed = self.store.sealed(name(monitor))?;
-            for (key, state) in self.store.units(name(monitor))? {
+            for (key, state) in units {
                 let before = self.seen.get(&key);
-                if before.is_some_and(|b| b.next_offset >= state.next_offset) {
-                    continue;
-                }
                 let told = before.and_then(|before| sealed_before(&key, before));
                 let news = |(k, pane): &&(UnitKey, SealedPane)| {
                     *k == key && told.is_none_or(|told| pane.id >= told)

@@ -1,18 +1,20 @@
 //! What the state lies on.
 
+use std::sync::OnceLock;
+
 use crate::state::disk::{Choose, Folder, Fuse, Pages};
-use crate::state::folder::FolderStore;
+use crate::state::folder::{FolderStore, Name};
 use crate::state::local::LocalStore;
 use crate::state::{ReportLog, StateError, StateStore};
 
 /// A disk with a store on it.
-pub(super) trait Medium: Default {
+pub(super) trait Medium {
     type Store: StateStore + ReportLog + 'static;
     /// Several processes may use it at once.
     const SHARED: bool;
 
-    /// What is done once, before anything fails.
-    fn begin(&self);
+    /// After what is done once, before anything fails.
+    fn begin() -> Self;
 
     fn open(&self, fuse: Fuse) -> Result<Self::Store, StateError>;
 
@@ -20,18 +22,20 @@ pub(super) trait Medium: Default {
     fn lose_power(&self, choose: Choose<'_>);
 }
 
-impl Medium for Folder {
+impl Medium for Folder<Name> {
     type Store = FolderStore;
     const SHARED: bool = true;
 
-    fn begin(&self) {}
+    fn begin() -> Self {
+        Self::default()
+    }
 
     fn open(&self, fuse: Fuse) -> Result<FolderStore, StateError> {
         Ok(FolderStore::new(self.mount(fuse)))
     }
 
     fn lose_power(&self, choose: Choose<'_>) {
-        Folder::lose_power(self, choose);
+        Self::lose_power(self, choose);
     }
 }
 
@@ -40,9 +44,15 @@ impl Medium for Pages {
     const SHARED: bool = false;
 
     /// The first start of all is left in peace: a file that it began and did not finish is no state,
-    /// and the next start says so.
-    fn begin(&self) {
-        LocalStore::on(self).unwrap();
+    /// and the next start says so. It is the same every time.
+    fn begin() -> Self {
+        static FIRST: OnceLock<Pages> = OnceLock::new();
+        let first = FIRST.get_or_init(|| {
+            let pages = Self::default();
+            LocalStore::on(&pages).unwrap();
+            pages
+        });
+        first.copy()
     }
 
     fn open(&self, fuse: Fuse) -> Result<LocalStore, StateError> {
@@ -50,6 +60,6 @@ impl Medium for Pages {
     }
 
     fn lose_power(&self, choose: Choose<'_>) {
-        Pages::lose_power(self, choose);
+        Self::lose_power(self, choose);
     }
 }

@@ -1,6 +1,7 @@
 //! What has to hold of a store at any moment, and at the end.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::app::fixtures::WIDTH;
 use crate::app::messages::Progress;
@@ -103,7 +104,7 @@ fn needed(monitor: &Monitor, end: PaneId) -> PaneId {
 fn check_units<S: StateStore>(
     store: &S,
     script: &Script,
-    monitor: &Monitor,
+    monitor: &'static Monitor,
     promised: &Promised,
     needed: Option<PaneId>,
     finished: bool,
@@ -118,7 +119,7 @@ fn check_units<S: StateStore>(
             continue;
         };
         let of_this = sealed.iter().filter(|(k, _)| *k == key);
-        let of_this: BTreeMap<_, _> = of_this.map(|(_, s)| (s.id, s.pane.clone())).collect();
+        let of_this: BTreeMap<_, _> = of_this.map(|(_, s)| (&s.id, &s.pane)).collect();
         let recount = script.recount(monitor, partition, unit.next_offset);
         check_unit(monitor, unit, &of_this, &recount, needed);
         if let Some(before) = before {
@@ -149,7 +150,7 @@ fn check_units<S: StateStore>(
 fn check_unit(
     monitor: &Monitor,
     unit: &UnitState,
-    sealed: &BTreeMap<PaneId, Pane>,
+    sealed: &BTreeMap<&PaneId, &Pane>,
     recount: &Recount,
     needed: Option<PaneId>,
 ) {
@@ -159,15 +160,12 @@ fn check_unit(
     assert_eq!((unit.began_at, unit.lost, unit.unaccounted()), (0, 0, 0));
     assert_eq!(unit.greatest_ms, recount.greatest_ms);
     assert!(!unit.open.keys().any(|id| recount.seals(monitor, *id)));
-    assert!(sealed.keys().all(|id| recount.seals(monitor, *id)));
-    let mut all = unit.open.clone();
-    all.extend(sealed.iter().map(|(id, pane)| (*id, pane.clone())));
-    let (mut found, mut expected) = (all, recount.panes.clone());
-    if let Some(needed) = needed {
-        // Those before it may be there or not, until the next window closes.
-        found.retain(|id, _| *id >= needed);
-        expected.retain(|id, _| *id >= needed);
-    }
+    assert!(sealed.keys().all(|id| recount.seals(monitor, **id)));
+    // Those before may be there or not, until the next window closes.
+    let is_needed = |(id, _): &(&PaneId, &Pane)| needed.is_none_or(|needed| **id >= needed);
+    let sealed = sealed.iter().map(|(id, pane)| (*id, *pane));
+    let found: BTreeMap<_, _> = sealed.chain(&unit.open).filter(is_needed).collect();
+    let expected: BTreeMap<_, _> = recount.panes.iter().filter(is_needed).collect();
     assert_eq!(found, expected, "at offset {}", unit.next_offset);
 }
 
@@ -190,9 +188,9 @@ pub(super) fn check_told(progress: &Progress, promises: &Promises) {
 
 /// The windows of one monitor, from the events that its partitions accept: no order in which they
 /// are read, and no window that slides.
-fn rows_of(script: &Script, monitor: &Monitor) -> Vec<Row> {
-    let partitions = script.partitions().into_iter();
-    let counted: Vec<Recount> = partitions
+fn rows_of(script: &Script, monitor: &'static Monitor) -> Vec<Row> {
+    let partitions = script.partitions();
+    let counted: Vec<Rc<Recount>> = partitions
         .map(|p| script.recount(monitor, p, i64::MAX))
         .collect();
     let sealed = counted.iter().map(|r| r.sealed_before(monitor));

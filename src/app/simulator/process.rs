@@ -1,9 +1,9 @@
 //! One running process: consuming loops, the checkpointer between them and the store, and a wire on
 //! which the evaluators are told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -28,10 +28,21 @@ use super::setting::{metrics, monitors, name, place, watched};
 pub(super) struct Process {
     pub loops: Vec<Member>,
     pub fuse: Fuse,
-    checkpointer: Checkpointer,
-    /// To say to a served checkpointer that no more comes.
-    handed: Sender<Checkpoint>,
+    desk: Desk,
     wire: UnboundedReceiver<EvaluatorMessage>,
+}
+
+/// Where the loops of a process hand checkpoints over.
+#[derive(Clone)]
+struct Desk(Arc<Mutex<Inner>>);
+
+struct Inner {
+    checkpointer: Checkpointer,
+    handed: Sender<Checkpoint>,
+    /// Some loop waits until its checkpoint is durable, so that it is served at once. Else it lies
+    /// here until a step of the schedule serves it.
+    awaited: bool,
+    fuse: Fuse,
 }
 
 /// One loop and the ways to reach it.
@@ -44,9 +55,6 @@ pub(super) struct Member {
     out_of_range: Arc<AtomicBool>,
 }
 
-/// The worker of a checkpoint that only says that no more comes.
-const NOBODY: usize = usize::MAX;
-
 impl Process {
     pub(super) fn begin<S: StateStore + 'static>(
         store: Arc<S>,
@@ -57,8 +65,6 @@ impl Process {
         let (handed, checkpoints) = mpsc::channel();
         let (mail, wire) = tokio::sync::mpsc::unbounded_channel();
         let health = Health::default();
-        let member = |(id, feed)| Member::begin(id, feed, handed.clone(), &health, interval);
-        let loops: Vec<Member> = (0..).zip(feeds).map(member).collect();
         let give_up = CancellationToken::new();
         give_up.cancel();
         let evaluators = monitors().iter();
@@ -66,19 +72,21 @@ impl Process {
         let checkpointer = Checkpointer {
             store,
             checkpoints,
-            workers: loops.iter().map(|l| l.commands.clone()).collect(),
+            workers: Vec::new(),
             evaluators: evaluators.collect(),
-            health,
+            health: health.clone(),
             metrics: metrics(),
             topic_ids: Box::new(|_| None),
             other_log: Box::new(|| {}),
             give_up,
         };
+        let desk = Desk::new(checkpointer, handed, fuse.clone());
+        let member = |(id, feed)| Member::begin(id, feed, &desk, &health, interval);
+        let loops = (0..).zip(feeds).map(member).collect();
         Self {
             loops,
             fuse,
-            checkpointer,
-            handed,
+            desk,
             wire,
         }
     }
@@ -125,52 +133,36 @@ impl Process {
 
     /// Serves the next checkpoint that was handed over; false when there is none.
     pub(super) fn store(&mut self) -> bool {
-        let next = self.checkpointer.checkpoints.try_recv();
-        let some = next.is_ok();
-        next.into_iter().for_each(|c| self.checkpointer.serve(c));
-        some
+        self.desk.lock().serve_next()
     }
 
     /// Sends a command that waits until counts are durable, and serves the checkpointer meanwhile.
     pub(super) fn send_and_wait(&mut self, member: usize, command: WorkerCommand) {
         self.send(member, command);
-        let no_more = NoMore(self.handed.clone());
-        let this = &mut self.loops[member].this;
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                this.serve_commands();
-                drop(no_more);
-            });
-            serve(&self.checkpointer, &self.fuse);
-        });
+        self.desk.lock().await_all();
+        self.loops[member].this.serve_commands();
+        self.desk.lock().awaited = false;
     }
 
     /// Stops every loop as a signal does: what was counted is durable, unless the process dies
     /// over it. Gives what the evaluators are still to hear.
-    pub(super) fn stop(self) -> Vec<Progress> {
-        let Self {
-            loops,
-            fuse,
-            checkpointer,
-            handed,
-            mut wire,
-        } = self;
-        for member in loops {
-            let no_more = NoMore(handed.clone());
-            std::thread::scope(|scope| {
-                scope.spawn(move || {
-                    member.this.finish();
-                    drop(no_more);
-                });
-                serve(&checkpointer, &fuse);
-            });
+    pub(super) fn stop(mut self) -> Vec<Progress> {
+        self.desk.lock().await_all();
+        for member in &mut self.loops {
+            member.this.finish();
         }
-        heard(&mut wire)
+        self.hear()
     }
 
     /// What was told to the evaluators since it was last asked.
     pub(super) fn hear(&mut self) -> Vec<Progress> {
-        heard(&mut self.wire)
+        let mut heard = Vec::new();
+        while let Ok(message) = self.wire.try_recv() {
+            if let EvaluatorMessage::Progress(progress) = message {
+                heard.push(*progress);
+            }
+        }
+        heard
     }
 
     /// What a loop holds for one monitor beside what is durable and sealed.
@@ -191,7 +183,7 @@ impl Member {
     fn begin(
         id: usize,
         source: Feed,
-        checkpoints: Sender<Checkpoint>,
+        desk: &Desk,
         health: &Health,
         checkpoint_interval: Duration,
     ) -> Self {
@@ -199,12 +191,14 @@ impl Member {
         let (again, idle) = (Arc::clone(&source.again), Arc::clone(&source.idle));
         let out_of_range = Arc::<AtomicBool>::default();
         let fallen_out = Arc::clone(&out_of_range);
+        desk.lock().checkpointer.workers.push(commands.clone());
+        let desk = desk.clone();
         let worker = Worker {
             id,
             source,
             watched: watched(),
             commands: inbox,
-            checkpoints,
+            hand_over: Box::new(move |checkpoint| desk.lock().take(checkpoint)),
             positions: Positions::default(),
             metrics: metrics(),
             checkpoint_interval,
@@ -223,44 +217,50 @@ impl Member {
     }
 }
 
-/// Serves checkpoints until no more come. A loop that waits for one of a dead process is let go.
-fn serve(checkpointer: &Checkpointer, fuse: &Fuse) {
-    while let Ok(checkpoint) = checkpointer.checkpoints.recv() {
-        if checkpoint.worker == NOBODY {
-            return;
+impl Desk {
+    fn new(checkpointer: Checkpointer, handed: Sender<Checkpoint>, fuse: Fuse) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            checkpointer,
+            handed,
+            awaited: false,
+            fuse,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn take(&mut self, checkpoint: Checkpoint) -> bool {
+        let taken = self.handed.send(checkpoint).is_ok();
+        if self.awaited {
+            self.serve_all();
         }
-        checkpointer.serve(checkpoint);
-        if fuse.is_blown() {
-            for worker in &checkpointer.workers {
+        taken
+    }
+
+    fn await_all(&mut self) {
+        self.awaited = true;
+        self.serve_all();
+    }
+
+    fn serve_next(&mut self) -> bool {
+        let next = self.checkpointer.checkpoints.try_recv();
+        let some = next.is_ok();
+        next.into_iter().for_each(|c| self.checkpointer.serve(c));
+        some
+    }
+
+    /// A loop that waits for a checkpoint of a dead process is let go.
+    fn serve_all(&mut self) {
+        while self.serve_next() {}
+        if self.fuse.is_blown() {
+            for worker in &self.checkpointer.workers {
                 // A loop that is gone waits for nothing.
                 let _ = worker.send(WorkerCommand::Stop);
             }
         }
     }
-}
-
-/// Says when dropped, also by a panic, that no more checkpoints come.
-struct NoMore(Sender<Checkpoint>);
-
-impl Drop for NoMore {
-    fn drop(&mut self) {
-        // Without a checkpointer nobody waits for it.
-        let _ = self.0.send(Checkpoint {
-            worker: NOBODY,
-            sealed: Arc::default(),
-            units: Vec::new(),
-            progress: Vec::new(),
-            snapshots: Vec::new(),
-        });
-    }
-}
-
-fn heard(wire: &mut UnboundedReceiver<EvaluatorMessage>) -> Vec<Progress> {
-    let mut heard = Vec::new();
-    while let Ok(message) = wire.try_recv() {
-        if let EvaluatorMessage::Progress(progress) = message {
-            heard.push(*progress);
-        }
-    }
-    heard
 }

@@ -2,7 +2,7 @@
 
 use crate::state::disk::{Folder, Pages};
 
-use super::faults::{Fault, Happened};
+use super::faults::{Fault, Happened, Run};
 use super::medium::Medium;
 use super::random::Random;
 use super::world::World;
@@ -79,13 +79,15 @@ const TOGETHER: [(usize, Step); 19] = [
 ];
 
 /// Runs the schedule of `seed`, with a line per step when `told`.
-pub(super) fn run(seed: u64, told: bool) -> Happened {
+pub(super) fn run(seed: u64, told: bool) -> Run {
     let mut random = Random::new(seed);
+    let mut run = Run::default();
     // The embedded store costs some ten times what the folder does.
-    match random.once_in(16) {
-        true => World::<Pages>::new(random).run(&ALONE, told),
-        false => World::<Folder>::new(random).run(&TOGETHER, told),
+    match random.once_in(50) {
+        true => run.alone = World::<Pages>::new(random).run(&ALONE, told),
+        false => run.together = World::<Folder<_>>::new(random).run(&TOGETHER, told),
     }
+    run
 }
 
 impl<M: Medium> World<M> {
@@ -111,7 +113,7 @@ impl<M: Medium> World<M> {
     fn step(&mut self, step: Step) {
         let process = self.random.below(self.running.len());
         let partitions = self.script.partitions();
-        let partition = partitions[self.random.below(partitions.len())];
+        let partition = self.random.below(partitions.len()) as i32;
         match step {
             Step::Turn => self.turn(process),
             Step::Store => drop(self.running[process].process.store()),

@@ -3,7 +3,10 @@
 //! The recount takes the events as they were made up, one after the other: no JSON, no offsets to
 //! skip, no checkpoints, no panes that seal.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::app::fixtures::{Logs, START, Scripted, WIDTH};
@@ -12,6 +15,7 @@ use crate::event::Outcome;
 use crate::monitor::Monitor;
 
 use super::random::Random;
+use super::setting::name;
 
 /// What one record says.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,8 @@ pub(super) struct Script {
     pub logs: Logs,
     /// Of each partition: offset and content, ascending.
     said: BTreeMap<i32, Vec<(i64, Said)>>,
+    /// By monitor, partition and offset.
+    recounts: RefCell<BTreeMap<(&'static str, i32, i64), Rc<Recount>>>,
 }
 
 impl Script {
@@ -85,11 +91,12 @@ impl Script {
         Self {
             logs: Arc::new(logs.collect()),
             said,
+            recounts: RefCell::default(),
         }
     }
 
-    pub(super) fn partitions(&self) -> Vec<i32> {
-        self.said.keys().copied().collect()
+    pub(super) fn partitions(&self) -> Range<i32> {
+        0..self.said.len() as i32
     }
 
     pub(super) fn records(&self) -> usize {
@@ -101,8 +108,23 @@ impl Script {
         self.said[&partition].last().map_or(0, |(o, _)| o + 1)
     }
 
-    /// What `monitor` has counted of the records below `next_offset`.
-    pub(super) fn recount(&self, monitor: &Monitor, partition: i32, next_offset: i64) -> Recount {
+    /// What `monitor` has counted of the records below `next_offset`. Many ask, so that each is
+    /// counted once.
+    pub(super) fn recount(
+        &self,
+        monitor: &'static Monitor,
+        partition: i32,
+        next_offset: i64,
+    ) -> Rc<Recount> {
+        let key = (name(monitor), partition, next_offset);
+        let mut recounts = self.recounts.borrow_mut();
+        let recount = recounts
+            .entry(key)
+            .or_insert_with(|| Rc::new(self.count_again(monitor, partition, next_offset)));
+        Rc::clone(recount)
+    }
+
+    fn count_again(&self, monitor: &Monitor, partition: i32, next_offset: i64) -> Recount {
         let mut recount = Recount::default();
         let log = self.said[&partition].iter();
         for (offset, said) in log.take_while(|(offset, _)| *offset < next_offset) {

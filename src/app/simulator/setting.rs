@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::app::fixtures::{TOPIC, WIDTH, config, keep_only, monitor};
 use crate::app::worker::Watched;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, MonitorMetrics};
 use crate::monitor::Monitor;
 use crate::source::TopicPartition;
 use crate::state::UnitKey;
@@ -23,21 +23,28 @@ pub(super) fn monitors() -> &'static [Arc<Monitor>; 2] {
     })
 }
 
+/// Those of one thread: two of them would be busy with the locks within.
 pub(super) fn metrics() -> Arc<Metrics> {
-    static METRICS: OnceLock<Arc<Metrics>> = OnceLock::new();
-    Arc::clone(METRICS.get_or_init(|| Metrics::new(&BTreeMap::new(), None)))
+    thread_local! {
+        static METRICS: Arc<Metrics> = Metrics::new(&BTreeMap::new(), None);
+    }
+    METRICS.with(Arc::clone)
 }
 
+/// With frontiers of its own, so that no schedule holds up another.
 pub(super) fn watched() -> Vec<Watched> {
-    static WATCHED: OnceLock<Vec<Watched>> = OnceLock::new();
-    let build = |monitor: &Arc<Monitor>| Watched {
-        metrics: metrics().monitor(&monitor.definition, TOPIC),
+    thread_local! {
+        static METRICS: Vec<Arc<MonitorMetrics>> = {
+            let monitors = monitors().iter();
+            monitors.map(|m| metrics().monitor(&m.definition, TOPIC)).collect()
+        };
+    }
+    let build = |(monitor, metrics): (&Arc<Monitor>, &Arc<MonitorMetrics>)| Watched {
+        metrics: Arc::clone(metrics),
         monitor: Arc::clone(monitor),
         frontier: Arc::default(),
     };
-    WATCHED
-        .get_or_init(|| monitors().iter().map(build).collect())
-        .clone()
+    METRICS.with(|metrics| monitors().iter().zip(metrics).map(build).collect())
 }
 
 pub(super) fn name(monitor: &Monitor) -> &str {

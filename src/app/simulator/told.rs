@@ -46,7 +46,7 @@ impl Told {
     }
 
     /// What was told and what is open together are what was counted, each pane once.
-    pub(super) fn check(&self, script: &Script, monitor: &Monitor, open: UnitSnapshot) {
+    pub(super) fn check(&self, script: &Script, monitor: &'static Monitor, open: UnitSnapshot) {
         let key = unit_key(monitor, open.partition);
         let told = self.panes.range((key.clone(), PaneId(i64::MIN))..);
         let told = told.take_while(|((k, _), _)| *k == key);
@@ -59,8 +59,10 @@ impl Told {
             assert_eq!(held.insert(id, counts), None, "pane {id:?} is there twice");
         }
         let counted = script.recount(monitor, open.partition, open.next_offset);
-        let counted = counted.panes.into_iter();
-        let mut counted: BTreeMap<_, _> = counted.map(|(id, pane)| (id, pane.counts)).collect();
+        let counted = counted.panes.iter();
+        let mut counted: BTreeMap<_, _> = counted
+            .map(|(id, pane)| (*id, pane.counts.clone()))
+            .collect();
         if let Some(kept_from) = self.kept_from.get(name(monitor)) {
             held.retain(|id, _| id >= kept_from);
             counted.retain(|id, _| id >= kept_from);

@@ -1,5 +1,7 @@
 //! The processes of one schedule, the disk below them, and who owns which partition.
 
+mod deaths;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,10 +75,8 @@ impl<M: Medium> World<M> {
     pub(super) fn new(mut random: Random) -> Self {
         let script = Script::new(&mut random);
         let eager = random.once_in(2);
-        let medium = M::default();
-        medium.begin();
         Self {
-            medium,
+            medium: M::begin(),
             oracle: Oracle::new(&script),
             happened: Happened::default(),
             script,
@@ -125,7 +125,7 @@ impl<M: Medium> World<M> {
     fn is_up(&self) -> bool {
         let owned = |p: &i32| self.seats.contains_key(p);
         let led = self.leader.is_some() || !M::SHARED;
-        led && !self.running.is_empty() && self.script.partitions().iter().all(owned)
+        led && !self.running.is_empty() && self.script.partitions().all(|p| owned(&p))
     }
 
     /// Starts one more process. Now and then it dies over it.
@@ -136,7 +136,7 @@ impl<M: Medium> World<M> {
             Err(error) => return self.died_in_start(&fuse, &error),
         };
         if !M::SHARED {
-            let judge = Judge::begin(&store, &self.script.partitions());
+            let judge = Judge::begin(&store, self.script.partitions());
             match (judge, Told::begin(&*store)) {
                 (Ok(judge), Ok(told)) => self.own = Some(Own { judge, told }),
                 (Err(error), _) => return self.died_in_start(&fuse, &error),
@@ -164,7 +164,7 @@ impl<M: Medium> World<M> {
         let fuse = self.fuse_for_start();
         let partitions = self.script.partitions();
         let store = self.open(fuse.clone()).map_err(anyhow::Error::from);
-        match store.and_then(|s| Leader::begin(s, fuse.clone(), &partitions)) {
+        match store.and_then(|s| Leader::begin(s, fuse.clone(), partitions)) {
             Ok(leader) => self.leader = Some(leader),
             Err(error) => self.died_in_start(&fuse, &error),
         }
@@ -323,66 +323,6 @@ impl<M: Medium> World<M> {
         self.zombies.push(zombie);
     }
 
-    /// Ends what has died, and checks what it left behind.
-    pub(super) fn bury(&mut self) {
-        let leader_died = self.leader.as_ref().is_some_and(|l| l.fuse.is_blown());
-        let anybody = leader_died || self.running.iter().any(|r| r.process.fuse.is_blown());
-        self.zombies.retain(|z| !z.process.fuse.is_blown());
-        self.deposed.retain(|l| !l.fuse.is_blown());
-        if anybody {
-            self.leader = self.leader.take().filter(|l| !l.fuse.is_blown());
-            self.drop_dead();
-            self.died_in_write();
-        }
-    }
-
-    fn died_in_write(&mut self) {
-        if std::mem::take(&mut self.armed_power) {
-            self.happened.count(Fault::PowerLostInWrite);
-            self.lose_power();
-        } else {
-            self.happened.count(Fault::KilledInWrite);
-        }
-        self.check(false);
-    }
-
-    /// What a process told before it died has to be durable like anything else.
-    fn drop_dead(&mut self) {
-        for running in &mut self.running {
-            if running.process.fuse.is_blown() {
-                let told = running.process.hear();
-                told.iter().for_each(|p| check_told(p, &self.promises));
-            }
-        }
-        self.running.retain(|r| !r.process.fuse.is_blown());
-        if self.running.is_empty() {
-            self.own = None;
-        }
-        let alive: Vec<u64> = self.running.iter().map(|r| r.id).collect();
-        self.seats.retain(|_, seat| alive.contains(&seat.process));
-    }
-
-    /// Ends a process between two steps.
-    pub(super) fn kill(&mut self, process: usize) {
-        self.happened.count(Fault::Killed);
-        self.running[process].process.fuse.set(-1);
-        self.drop_dead();
-        self.check(false);
-    }
-
-    /// Takes everything down that runs on the machine; those that were cut off are elsewhere.
-    pub(super) fn lose_power(&mut self) {
-        for running in &self.running {
-            running.process.fuse.set(-1);
-        }
-        if let Some(leader) = self.leader.take() {
-            leader.fuse.set(-1);
-        }
-        self.drop_dead();
-        let random = &mut self.random;
-        self.medium.lose_power(&mut |n| random.below(n));
-    }
-
     /// Holds what is stored against the oracle. Where another process cannot look, the next one
     /// that starts does.
     pub(super) fn check(&mut self, finished: bool) {
@@ -391,27 +331,6 @@ impl<M: Medium> World<M> {
         match self.running.first() {
             Some(running) if !M::SHARED => looks(&running.store.store),
             _ => looks(&self.medium.open(Fuse::default()).unwrap()),
-        }
-    }
-
-    pub(super) fn stop(&mut self, process: usize) {
-        self.happened.count(Fault::Stopped);
-        let Running { id, process, store } = self.running.swap_remove(process);
-        self.seats.retain(|_, seat| seat.process != id);
-        let fuse = process.fuse.clone();
-        let told = process.stop();
-        match self.own.take() {
-            Some(mut own) => {
-                told.into_iter().for_each(|p| own.hear(p, &self.promises));
-                own.judge.close();
-            }
-            None => told.iter().for_each(|p| check_told(p, &self.promises)),
-        }
-        drop(store);
-        if fuse.is_blown() {
-            self.died_in_write();
-        } else {
-            self.check(false);
         }
     }
 
@@ -439,28 +358,6 @@ impl<M: Medium> World<M> {
         self.happened.schedules = 1;
         self.happened.records = self.script.records() as u64;
         self.happened.windows = self.oracle.windows() as u64;
-    }
-
-    /// Lets one process die in some operation on the disk that is to come, and now and then the
-    /// whole machine with it.
-    pub(super) fn arm(&mut self, process: usize) {
-        let operations = self.random.below(40) as i64;
-        self.armed_power = self.random.once_in(2);
-        match &self.leader {
-            Some(leader) if self.random.once_in(3) => leader.fuse.set(operations),
-            _ => self.running[process].process.fuse.set(operations),
-        }
-    }
-
-    pub(super) fn calm_down(&mut self) {
-        self.armed_power = false;
-        self.calm = true;
-        let processes = self.running.iter().chain(&self.zombies);
-        let fuses = processes.map(|r| &r.process.fuse);
-        let leaders = self.leader.iter().chain(&self.deposed);
-        for fuse in fuses.chain(leaders.map(|l| &l.fuse)) {
-            fuse.set(i64::MAX);
-        }
     }
 }
 

@@ -76,7 +76,6 @@ impl Source for Patient {
 fn suffer(illness: Illness) {
     let health = Health::default();
     let (commands, inbox) = channel();
-    let (checkpoints, _store) = channel();
     let assigned = SourceEvent::Assigned(vec![Assignment {
         partition: TopicPartition {
             topic: "t".into(),
@@ -92,7 +91,7 @@ fn suffer(illness: Illness) {
         source: Patient(illness),
         watched: Vec::new(),
         commands: inbox,
-        checkpoints,
+        hand_over: Box::new(|_| true),
         positions: Positions::default(),
         metrics: Metrics::new(&BTreeMap::new(), None),
         checkpoint_interval: Duration::from_secs(5),

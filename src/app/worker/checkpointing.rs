@@ -69,7 +69,7 @@ impl<S: Source + 'static> Loop<S> {
             progress,
             snapshots,
         };
-        if self.worker.checkpoints.send(checkpoint).is_err() {
+        if !(self.worker.hand_over)(checkpoint) {
             self.stopping = true;
         }
     }

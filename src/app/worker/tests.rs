@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -123,7 +123,7 @@ impl Life {
             source: Replay::new(Arc::clone(logs), batch),
             watched: watched(),
             commands: inbox,
-            checkpoints: checkpoints_in,
+            hand_over: Box::new(move |checkpoint| checkpoints_in.send(checkpoint).is_ok()),
             positions: Positions::default(),
             metrics: metrics(),
             checkpoint_interval: interval,
@@ -347,6 +347,7 @@ fn a_released_partition_is_durable_before_it_is_let_go() {
         this.serve_commands();
         assert!(this.stopping);
         this.finish();
+        drop(this);
     });
 }
 

@@ -1,41 +1,67 @@
 //! The files of one folder: contents and names, each durable only once synced.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Choose, Fuse};
 
-/// A folder that outlives the processes that use it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Folder(Arc<Mutex<Inner>>);
+/// A folder that outlives the processes that use it, with files whose names are of type `N`.
+#[derive(Debug)]
+pub(crate) struct Folder<N>(Arc<Mutex<Inner<N>>>);
 
-#[derive(Debug, Default)]
-struct Inner {
+#[derive(Debug)]
+struct Inner<N> {
     files: Vec<File>,
     /// As every running process sees them.
-    names: BTreeMap<String, usize>,
+    names: Names<N>,
     /// As they are certain to be after power was lost.
-    durable: BTreeMap<String, usize>,
+    durable: Names<N>,
     /// Changes of names since the folder was last synced.
-    unsynced: Vec<Change>,
+    unsynced: Vec<Change<N>>,
 }
 
-#[derive(Debug, Clone, Default)]
+pub(crate) type Files<N> = Vec<(Arc<N>, Arc<Content>)>;
+
+type Names<N> = BTreeMap<Arc<N>, usize>;
+
+#[derive(Debug)]
 struct File {
-    bytes: Vec<u8>,
+    content: Arc<Content>,
     synced: bool,
 }
 
+/// What a file holds until it is written again.
 #[derive(Debug)]
-enum Change {
-    Name(String, usize),
-    Rename(String, String, usize),
-    Remove(String),
+pub(crate) struct Content {
+    pub bytes: Vec<u8>,
+    meaning: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
-impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+impl Content {
+    fn new(bytes: Vec<u8>) -> Arc<Self> {
+        let meaning = OnceLock::new();
+        Arc::new(Self { bytes, meaning })
+    }
+
+    /// What `read` makes of the bytes. It is asked once: they do not change.
+    pub(crate) fn meaning<T: Any + Send + Sync>(&self, read: impl FnOnce(&[u8]) -> T) -> &T {
+        let meaning = self.meaning.get_or_init(|| Box::new(read(&self.bytes)));
+        let expected = "a file is always read as one type";
+        meaning.downcast_ref().expect(expected)
+    }
+}
+
+#[derive(Debug)]
+enum Change<N> {
+    Name(Arc<N>, usize),
+    Rename(Arc<N>, Arc<N>, usize),
+    Remove(Arc<N>),
+}
+
+impl<N: Ord> Change<N> {
+    fn apply(&self, names: &mut Names<N>) {
         match self {
             Self::Name(name, file) => {
                 names.insert(name.clone(), *file);
@@ -51,11 +77,22 @@ impl Change {
     }
 }
 
-impl Folder {
+impl<N> Default for Folder<N> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            unsynced: Vec::new(),
+        })))
+    }
+}
+
+impl<N: Ord> Folder<N> {
     /// The folder as one process uses it.
-    pub(crate) fn mount(&self, fuse: Fuse) -> Mounted {
+    pub(crate) fn mount(&self, fuse: Fuse) -> Mounted<N> {
         Mounted {
-            folder: self.clone(),
+            folder: Self(Arc::clone(&self.0)),
             fuse,
         }
     }
@@ -76,13 +113,15 @@ impl Folder {
             }
         }
         for file in files.iter_mut().filter(|f| !f.synced) {
-            tear(&mut file.bytes, choose);
+            let mut bytes = file.content.bytes.clone();
+            tear(&mut bytes, choose);
+            file.content = Content::new(bytes);
             file.synced = true;
         }
         names.clone_from(durable);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<N>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,21 +139,21 @@ fn tear(bytes: &mut Vec<u8>, choose: Choose<'_>) {
 
 /// The folder in the hands of one process.
 #[derive(Debug)]
-pub(crate) struct Mounted {
-    folder: Folder,
+pub(crate) struct Mounted<N> {
+    folder: Folder<N>,
     fuse: Fuse,
 }
 
-impl Mounted {
+impl<N: Ord> Mounted<N> {
     /// Puts `bytes` in the place of the file's content, or begins a file.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, name: &Arc<N>, bytes: &[u8]) -> io::Result<()> {
         let burnt = self.before_death(|inner| inner.put(name, &bytes[..bytes.len() / 2]));
         burnt?;
         self.folder.lock().put(name, bytes);
         Ok(())
     }
 
-    pub(crate) fn sync(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn sync(&self, name: &N) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         let file = inner.file(name)?;
@@ -125,45 +164,52 @@ impl Mounted {
     pub(crate) fn sync_folder(&self) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
-        inner.unsynced.clear();
-        inner.durable = inner.names.clone();
+        let Inner {
+            durable, unsynced, ..
+        } = &mut *inner;
+        for change in unsynced.drain(..) {
+            change.apply(durable);
+        }
         Ok(())
     }
 
     /// In one step, over what had the name before.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &Arc<N>, to: &Arc<N>) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         let file = inner.file(from)?;
-        inner.change(Change::Rename(from.to_owned(), to.to_owned(), file));
+        inner.change(Change::Rename(Arc::clone(from), Arc::clone(to), file));
         Ok(())
     }
 
-    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &Arc<N>) -> io::Result<()> {
         self.fuse.burn()?;
         let mut inner = self.folder.lock();
         inner.file(name)?;
-        inner.change(Change::Remove(name.to_owned()));
+        inner.change(Change::Remove(Arc::clone(name)));
         Ok(())
     }
 
-    pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, name: &N) -> io::Result<Arc<Content>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
-        Ok(inner.files[inner.file(name)?].bytes.clone())
+        let file = inner.file(name)?;
+        Ok(Arc::clone(&inner.files[file].content))
     }
 
-    /// The names that begin with `prefix`, ascending.
-    pub(crate) fn names(&self, prefix: &str) -> io::Result<Vec<String>> {
+    /// The files that are `wanted`, by name.
+    pub(crate) fn files(&self, wanted: impl Fn(&N) -> bool) -> io::Result<Files<N>> {
         self.fuse.check()?;
         let inner = self.folder.lock();
-        let names = inner.names.range(prefix.to_owned()..).map(|(name, _)| name);
-        let names = names.take_while(|name| name.starts_with(prefix));
-        Ok(names.cloned().collect())
+        let names = inner.names.iter().filter(|(name, _)| wanted(name));
+        let file = |(name, file): (&Arc<N>, &usize)| {
+            (Arc::clone(name), Arc::clone(&inner.files[*file].content))
+        };
+        Ok(names.map(file).collect())
     }
 
     /// Burns one operation; the one the process dies in leaves `last` behind.
-    fn before_death(&self, last: impl FnOnce(&mut Inner)) -> io::Result<()> {
+    fn before_death(&self, last: impl FnOnce(&mut Inner<N>)) -> io::Result<()> {
         self.fuse.check()?;
         self.fuse
             .burn()
@@ -171,27 +217,27 @@ impl Mounted {
     }
 }
 
-impl Inner {
-    fn file(&self, name: &str) -> io::Result<usize> {
+impl<N: Ord> Inner<N> {
+    fn file(&self, name: &N) -> io::Result<usize> {
         let file = self.names.get(name).copied();
-        file.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no file {name:?}")))
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn put(&mut self, name: &str, bytes: &[u8]) {
+    fn put(&mut self, name: &Arc<N>, bytes: &[u8]) {
         let file = File {
-            bytes: bytes.to_vec(),
+            content: Content::new(bytes.to_vec()),
             synced: false,
         };
         match self.names.get(name) {
             Some(number) => self.files[*number] = file,
             None => {
                 self.files.push(file);
-                self.change(Change::Name(name.to_owned(), self.files.len() - 1));
+                self.change(Change::Name(Arc::clone(name), self.files.len() - 1));
             }
         }
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: Change<N>) {
         change.apply(&mut self.names);
         self.unsynced.push(change);
     }

@@ -14,7 +14,7 @@ pub(crate) struct Pages {
     fuse: Fuse,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct File {
     /// As a running process sees it.
     bytes: Vec<u8>,
@@ -23,7 +23,7 @@ struct File {
     unsynced: Vec<Change>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Change {
     Length(usize),
     Bytes(usize, Vec<u8>),
@@ -50,6 +50,15 @@ impl Pages {
         Self {
             file: Arc::clone(&self.file),
             fuse,
+        }
+    }
+
+    /// Another file with the same content.
+    pub(crate) fn copy(&self) -> Self {
+        let file = self.lock().clone();
+        Self {
+            file: Arc::new(Mutex::new(file)),
+            fuse: Fuse::default(),
         }
     }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::state::disk::{Folder, Fuse};
 use crate::state::fixtures::{end_of, evaluator, key, pane, report, sealed, unit};
 
-fn on(folder: &Folder) -> FolderStore {
+fn on(folder: &Folder<Name>) -> FolderStore {
     FolderStore::new(folder.mount(Fuse::default()))
 }
 
 /// Everything that is not synced is lost, down to the last byte.
-fn lose_power(folder: &Folder) {
+fn lose_power(folder: &Folder<Name>) {
     folder.lose_power(&mut |n| n - 1);
 }
 
@@ -85,7 +85,7 @@ fn a_torn_record_is_passed_over() {
     let bytes = codec::encode(&unit(9)).unwrap();
     let raw = folder.mount(Fuse::default());
     for length in 0..bytes.len() {
-        let name = named(&unit_key(&key("m", 0)), 9);
+        let name = Key::Unit(key("m", 0)).reaching(9);
         raw.write(&name, &bytes[..length]).unwrap();
         assert_eq!(on(&folder).units("m").unwrap()[0].1, unit(5));
     }
