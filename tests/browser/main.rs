@@ -33,7 +33,8 @@ fn main() -> ExitCode {
         })
         .collect();
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(2);
+    // Most of the time a test waits for a browser.
+    arguments.test_threads.get_or_insert(4);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -30,7 +30,7 @@ async fn alert_test(receivers: &[(&str, &str)], arguments: &[&str]) -> Output {
     let text = format!(
         "[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n[labels]\nenv = \"test\"\n\
          [monitor.flights]\ntopic = \"flights\"\nreference = {reference:?}\n\
-         window = {{ size = \"7d\" }}\n{}",
+         window = {{ size = \"7d\", slide = \"1d\" }}\n{}",
         tables.collect::<String>()
     );
     let config = folder.path().join("psiren.toml");
