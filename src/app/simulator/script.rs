@@ -46,13 +46,16 @@ impl Said {
     }
 }
 
+/// Which recount: monitor, partition, and the offset after its last record.
+type Asked = (&'static str, i32, i64);
+
 /// The topic: a log per partition.
 pub(super) struct Script {
     pub logs: Logs,
     /// Of each partition: offset and content, ascending.
     said: BTreeMap<i32, Vec<(i64, Said)>>,
     /// By monitor, partition and offset.
-    recounts: RefCell<BTreeMap<(&'static str, i32, i64), Rc<Recount>>>,
+    recounts: RefCell<BTreeMap<Asked, Rc<Recount>>>,
 }
 
 impl Script {
