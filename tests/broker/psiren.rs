@@ -24,6 +24,8 @@ const TERMINATE_LIMIT: Duration = Duration::from_secs(10);
 /// Configuration, state and CSV of one psiren, which outlive its processes.
 pub(crate) struct Home {
     folder: TempDir,
+    /// Its consumer group; empty where the configuration is the test's own.
+    pub(crate) group: String,
 }
 
 impl Home {
@@ -34,7 +36,7 @@ impl Home {
 
     /// As [`new`](Self::new), with any `bootstrap_servers`.
     pub(crate) fn at(address: &str, group: &str, monitors: &str) -> Self {
-        Self::with_config(&format!(
+        let config = format!(
             r#"
 [kafka]
 bootstrap_servers = "{address}"
@@ -54,13 +56,20 @@ dir = "state"
 checkpoint_interval = "200ms"
 "#,
             instance = crate::topic::unique("psiren"),
-        ))
+        );
+        Self {
+            group: group.to_owned(),
+            ..Self::with_config(&config)
+        }
     }
 
     pub(crate) fn with_config(config: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         fs::write(folder.path().join("psiren.toml"), config).expect("the configuration is written");
-        Self { folder }
+        Self {
+            folder,
+            group: String::new(),
+        }
     }
 
     /// Starts psiren here; at most one process at a time.
