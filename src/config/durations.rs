@@ -6,8 +6,11 @@
 use jiff::{Span, SpanRelativeTo};
 
 const EXAMPLE: &str = "write it like \"1h 30m\", \"7d\" or \"500ms\"";
+/// Ten thousand years: more than anybody means, and less than the grammar can tell in days.
+const LONGEST_DAYS: i64 = 3_652_500;
+const DAY_MS: i64 = 86_400_000;
 const UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000),
+    ("d", DAY_MS),
     ("h", 3_600_000),
     ("m", 60_000),
     ("s", 1_000),
@@ -31,7 +34,9 @@ pub fn parse(text: &str) -> Result<i64, String> {
         return Err(format!("found {text:?}, expected whole milliseconds"));
     }
     i64::try_from(duration.as_millis())
-        .map_err(|_| format!("found {text:?}, which is too long; {EXAMPLE}"))
+        .ok()
+        .filter(|ms| ms.unsigned_abs() <= LONGEST_DAYS.unsigned_abs() * DAY_MS.unsigned_abs())
+        .ok_or_else(|| format!("found {text:?}, expected at most {LONGEST_DAYS}d"))
 }
 
 /// The shortest text in days, hours, minutes, seconds and milliseconds; [`parse`] reads it back.
@@ -78,6 +83,8 @@ mod tests {
     #[case("5 parsecs", "expected a duration")]
     #[case("1mo", "months and years")]
     #[case("10us", "whole milliseconds")]
+    #[case("3652500d 1ms", "at most 3652500d")]
+    #[case("-90000000h", "at most 3652500d")]
     fn what_is_no_duration_is_refused(#[case] text: &str, #[case] reason: &str) {
         let error = parse(text).unwrap_err();
         assert!(error.contains(reason), "{error}");
@@ -85,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(ms in -4_000_000_000_000i64..4_000_000_000_000) {
+        fn what_is_shown_reads_back(ms in -LONGEST_DAYS * DAY_MS..=LONGEST_DAYS * DAY_MS) {
             prop_assert_eq!(parse(&show(ms)), Ok(ms));
         }
     }
