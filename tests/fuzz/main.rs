@@ -69,7 +69,8 @@ fn the_corpus_holds(#[case] target: &str, #[case] judge: fn(&[u8]), #[case] most
     }
 }
 
-/// One seed for each changed input, for a while. The small form begins with the same one each time.
+/// One seed for each changed input, for a while. Only the long form looks where nobody has looked before: what it finds
+/// is for who looks for it, and not for who changes something else.
 fn seeds() -> impl Iterator<Item = u64> {
     let time = sized(
         Duration::from_millis(300),
@@ -78,7 +79,7 @@ fn seeds() -> impl Iterator<Item = u64> {
     );
     let first = match torture::replays() {
         true => torture::seed(),
-        false => sized(0, torture::seed(), torture::seed()),
+        false => sized(0, 0, torture::seed()),
     };
     let begun = Instant::now();
     let many = (0..).take_while(move |n| *n == 0 || begun.elapsed() < time);
