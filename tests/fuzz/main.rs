@@ -74,7 +74,7 @@ fn the_corpus_holds(#[case] target: &str, #[case] judge: fn(&[u8]), #[case] most
 fn seeds() -> impl Iterator<Item = u64> {
     let time = sized(
         Duration::from_millis(300),
-        Duration::from_secs(20),
+        Duration::from_secs(10),
         Duration::from_secs(1800),
     );
     let first = match torture::replays() {
