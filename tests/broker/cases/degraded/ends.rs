@@ -108,9 +108,10 @@ fn termination_is_in_time_with_a_full_disk_and_says_so(kafka: &Kafka) {
     disk.fill();
     topic.produce(late);
     await_consumed(&psiren, FLIGHTS);
-    psiren.wait_unready("checkpoints fail", LIMIT);
+    // The store makes room of its own at times: then the last counts are durable after all, and it is their windows
+    // that cannot be stored.
+    psiren.wait_unready("No space left on device", LIMIT);
     psiren.signal("TERM");
-    // The store makes room of its own at times, and then the last counts are durable after all.
     let code = end(psiren);
     assert!(matches!(code, Some(0 | 1)), "{code:?}");
 
@@ -135,7 +136,7 @@ fn termination_is_in_time_with_a_full_disk_and_says_so(kafka: &Kafka) {
     });
     psiren.wait_ready();
     let read_again = psiren.consumed() > 0.0;
-    assert_eq!(read_again, code == Some(1), "exit code {code:?}");
+    assert!(!read_again || code == Some(1), "exit code {code:?}");
     psiren.terminate();
     let psiren = home.start();
     psiren.wait_ready();
