@@ -7,8 +7,9 @@
 //! the same report log and the same bytes as one that was never disturbed.
 //!
 //! Where strace is missing, or may not trace, these tests are ignored with the reason; under
-//! `CI=true` that is a failure. With `PSIREN_TORTURE=ci` the kills, the failing syncs and a disk that
-//! is full once take every call, with `long` all faults do; the small form takes some.
+//! `CI=true` that is a failure. With `PSIREN_TORTURE=ci` every fault
+//! takes every call, but for a loss of power, which takes every second; with `long` that does, too. The
+//! small form takes some.
 
 mod content;
 mod points;

@@ -199,7 +199,7 @@ fn a_disk_that_is_full_once() {
 fn a_disk_that_is_full_for_a_while() {
     faults(
         &SPACE,
-        (5, 4),
+        (5, 1),
         "error=ENOSPC",
         |n| format!("{n}..{}", n + 3),
         true,
@@ -207,7 +207,7 @@ fn a_disk_that_is_full_for_a_while() {
 }
 
 fn a_disk_that_stays_full() {
-    faults(&SPACE, (4, 4), "error=ENOSPC", |n| format!("{n}+"), false);
+    faults(&SPACE, (4, 1), "error=ENOSPC", |n| format!("{n}+"), false);
 }
 
 fn a_sync_that_fails() {
@@ -259,7 +259,7 @@ fn is_told(call: &str, n: usize) -> bool {
 
 /// The disk is full at a write, and the process is killed at a sync at about that time.
 fn killed_on_a_full_disk() {
-    let points = points(&["write", "pwrite64"], 3, 4);
+    let points = points(&["write", "pwrite64"], 3, 1);
     each(&points, 2 * cores(), |(call, n)| {
         let syncs = n * counts()["fdatasync"] / counts()[call];
         let full = format!("{call}:error=ENOSPC:when={n}..{}", n + 2);
