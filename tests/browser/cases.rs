@@ -8,7 +8,27 @@ mod news;
 
 use crate::driver::Driver;
 
-pub(crate) type Case = (&'static str, fn(&Driver));
+/// One test: its name and what it does with a browser. It fails by a panic.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Driver),
+    /// Why it does not run now.
+    pub(crate) lacking: Option<&'static str>,
+}
+
+impl Case {
+    fn new(name: &'static str, run: fn(&Driver)) -> Self {
+        let lacking = None;
+        Self { name, run, lacking }
+    }
+
+    /// Ignored with `reason`, unless the environment has `variable`.
+    fn only_with(self, variable: &str, reason: &'static str) -> Self {
+        let lacking = std::env::var_os(variable).is_none().then_some(reason);
+        Self { lacking, ..self }
+    }
+}
 
 pub(crate) fn all() -> Vec<Case> {
     [

@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::wait;
 
 const START: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(5);
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// How a window looks at a page.
@@ -52,7 +53,7 @@ pub(crate) struct Driver {
     address: String,
     /// Profiles of the browsers, each empty at first.
     folder: TempDir,
-    _process: Process,
+    process: Process,
 }
 
 impl Driver {
@@ -83,7 +84,7 @@ impl Driver {
             browser,
             address: format!("http://127.0.0.1:{port}"),
             folder,
-            _process: process,
+            process,
         })
     }
 
@@ -125,6 +126,14 @@ impl Driver {
             .connect(&self.address)
             .await
             .expect("a browser")
+    }
+}
+
+impl Drop for Driver {
+    /// Lets it end the browsers of tests that have failed; when it is killed they go on.
+    fn drop(&mut self) {
+        self.process.signal("TERM");
+        self.process.exit_within(STOP);
     }
 }
 

@@ -27,9 +27,12 @@ fn main() -> ExitCode {
     let stage = Arc::new(OnceLock::new());
     let trials = cases::all()
         .into_iter()
-        .map(|(name, run)| {
+        .map(|case| {
             let stage = Arc::clone(&stage);
-            Trial::ignorable_test(name, move || play(stage.get_or_init(Driver::start), run))
+            Trial::ignorable_test(case.name, move || match case.lacking {
+                Some(reason) => Ok(Completion::ignored_with(reason)),
+                None => play(stage.get_or_init(Driver::start), case.run),
+            })
         })
         .collect();
     let mut arguments = Arguments::from_args();

@@ -67,6 +67,19 @@ impl Sight {
         }
     }
 
+    /// Waits until the demo has replayed its year.
+    pub(crate) async fn until_replayed(&self) {
+        let last = "return document.querySelector('#facts').textContent.includes('1 Jan 2014')";
+        self.until("the end of the replay", last).await;
+    }
+
+    /// Nothing sticks out sideways.
+    pub(crate) async fn expect_no_overflow(&self) {
+        let out =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(self.run(out).await, 0, "{}", self.look.name());
+    }
+
     /// The text of the first element at `css`, as it is rendered.
     pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.client.find(Locator::Css(css)).await;

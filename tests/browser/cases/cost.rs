@@ -14,13 +14,11 @@ const WINDOWS: i64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn cases() -> Vec<Case> {
-    match std::env::var_os("PSIREN_BENCH") {
-        Some(_) => vec![(
-            "the_cost_of_five_hundred_features",
-            the_cost_of_five_hundred_features,
-        )],
-        None => vec![],
-    }
+    let measured = Case::new(
+        "the_cost_of_five_hundred_features",
+        the_cost_of_five_hundred_features,
+    );
+    vec![measured.only_with("PSIREN_BENCH", "a measurement: set PSIREN_BENCH=1")]
 }
 
 fn the_cost_of_five_hundred_features(driver: &Driver) {

@@ -9,11 +9,11 @@ use crate::sight::Sight;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        (
+        Case::new(
             "the_first_psi_of_a_demo_and_both_thresholds_are_seen",
             the_first_psi_of_a_demo_and_both_thresholds_are_seen,
         ),
-        (
+        Case::new(
             "the_page_looks_right_in_light_dark_and_narrow",
             the_page_looks_right_in_light_dark_and_narrow,
         ),
@@ -101,12 +101,7 @@ fn the_page_looks_right_in_light_dark_and_narrow(driver: &Driver) {
     play(async {
         for look in [Look::LIGHT, Look::DARK, Look::NARROW] {
             let sight = Sight::of(driver, &demo.url("/"), look).await;
-            sight
-                .until(
-                    "the end of the replay",
-                    "return document.querySelector('#facts').textContent.includes('1 Jan 2014')",
-                )
-                .await;
+            sight.until_replayed().await;
             sight.picture("page").await;
             sight.go(&demo.url("/?feature=arr_delay")).await;
             sight
@@ -116,8 +111,7 @@ fn the_page_looks_right_in_light_dark_and_narrow(driver: &Driver) {
                 )
                 .await;
             sight.picture("feature").await;
-            let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            assert_eq!(sight.run(wide).await, 0, "{}", look.name());
+            sight.expect_no_overflow().await;
             let dark = sight
                 .run("return matchMedia('(prefers-color-scheme: dark)').matches")
                 .await;

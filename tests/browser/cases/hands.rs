@@ -13,17 +13,17 @@ const HOME: &str = "\u{e011}";
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        (
+        Case::new(
             "check_now_shows_what_it_found",
             check_now_shows_what_it_found,
         ),
-        ("a_token_is_asked_for_once", a_token_is_asked_for_once),
-        ("the_keyboard_is_enough", the_keyboard_is_enough),
-        (
+        Case::new("a_token_is_asked_for_once", a_token_is_asked_for_once),
+        Case::new("the_keyboard_is_enough", the_keyboard_is_enough),
+        Case::new(
             "nothing_serious_stands_in_the_way_of_a_screen_reader",
             nothing_serious_stands_in_the_way_of_a_screen_reader,
         ),
-        ("a_link_shows_what_was_seen", a_link_shows_what_was_seen),
+        Case::new("a_link_shows_what_was_seen", a_link_shows_what_was_seen),
     ]
 }
 
@@ -86,12 +86,7 @@ fn the_keyboard_is_enough(driver: &Driver) {
     let demo = Program::demo(4);
     play(async {
         let sight = Sight::of(driver, &demo.url("/"), Look::LIGHT).await;
-        sight
-            .until(
-                "the end of the replay",
-                "return document.querySelector('#facts').textContent.includes('1 Jan 2014')",
-            )
-            .await;
+        sight.until_replayed().await;
         tab_to(&sight, "#check-now").await;
         sight.press(ENTER).await;
         sight.until("the result", CHECKED).await;
@@ -174,7 +169,7 @@ fn nothing_serious_stands_in_the_way_of_a_screen_reader(driver: &Driver) {
         for look in [Look::LIGHT, Look::DARK, Look::NARROW] {
             for path in ["/", "/?feature=arr_delay"] {
                 let sight = Sight::of(driver, &demo.url(path), look).await;
-                sight.until("the end of the replay", "return document.querySelector('#facts').textContent.includes('1 Jan 2014')").await;
+                sight.until_replayed().await;
                 let barriers = sight.barriers(&axe).await;
                 assert!(barriers.is_empty(), "{path} {}: {barriers:#?}", look.name());
                 sight.close().await;
@@ -188,12 +183,7 @@ fn a_link_shows_what_was_seen(driver: &Driver) {
     let demo = Program::demo(3);
     play(async {
         let sight = Sight::of(driver, &demo.url("/"), Look::LIGHT).await;
-        sight
-            .until(
-                "the end of the replay",
-                "return document.querySelector('#facts').textContent.includes('1 Jan 2014')",
-            )
-            .await;
+        sight.until_replayed().await;
         sight.click("a[data-feature=temp]").await;
         sight.click("#range [data-value='30d']").await;
         sight.click("#search").await;
