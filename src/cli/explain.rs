@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
-use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Target;
 use super::sum::{self, Bucket, Sum};
 use crate::drift::{DriftStatus, Smoothing};
-use crate::text::rfc3339;
+use crate::text::{encode, rfc3339};
 
 #[derive(Debug, Args)]
 #[command(
@@ -157,7 +156,7 @@ pub fn explain(args: ExplainArgs) -> Result<String> {
 
 impl ExplainArgs {
     fn ask<T: DeserializeOwned>(&self, place: &[&str], query: &[(&str, &str)]) -> Result<T> {
-        let body = self.target.get(&resource(place, query)?)?.success()?;
+        let body = self.target.get(&resource(place, query))?.success()?;
         T::deserialize(body)
             .context("psiren answered in an unknown shape; are both of one version?")
     }
@@ -226,20 +225,14 @@ fn only_monitor(args: &ExplainArgs) -> Result<String> {
 }
 
 /// A path of the interface with its query, both encoded.
-fn resource(place: &[&str], query: &[(&str, &str)]) -> Result<String> {
-    let mut url: Url = "http://psiren/api/v1".parse()?;
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.extend(place);
-    }
-    if query.is_empty() {
-        return Ok(url.path().to_owned());
-    }
-    url.query_pairs_mut().extend_pairs(query);
-    Ok(format!(
-        "{}?{}",
-        url.path(),
-        url.query().unwrap_or_default()
-    ))
+fn resource(place: &[&str], query: &[(&str, &str)]) -> String {
+    let place: Vec<String> = place.iter().map(|segment| encode(segment)).collect();
+    let query = query
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode(value)));
+    let query: Vec<String> = query.collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/api/v1/{}{mark}{}", place.join("/"), query.join("&"))
 }
 
 impl Definition {
@@ -292,7 +285,7 @@ mod tests {
 
     #[test]
     fn names_and_times_are_encoded() {
-        let path = resource(&["monitors", "a/b", "features", "ü?"], &[("end", "1+1")]).unwrap();
+        let path = resource(&["monitors", "a/b", "features", "ü?"], &[("end", "1+1")]);
         assert_eq!(path, "/api/v1/monitors/a%2Fb/features/%C3%BC%3F?end=1%2B1");
     }
 }

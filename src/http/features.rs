@@ -9,7 +9,7 @@ use super::Site;
 use super::body::Checked;
 use super::error::{ApiError, ErrorBody};
 use super::figures::{FeatureFigures, Window};
-use super::monitors::find;
+use super::monitors::{feature_of, find};
 use crate::drift::{Binning, Definition, DriftReport, FeatureDefinition, FeatureReport, Psi};
 
 /// One feature, bucket by bucket.
@@ -178,10 +178,7 @@ pub(super) async fn detail(
 ) -> Result<Json<FeatureDetail>, ApiError> {
     let handle = find(&site, &monitor)?;
     let definition = &handle.definition;
-    let names = definition.features.iter().map(FeatureDefinition::name);
-    let found = definition
-        .feature(&feature)
-        .ok_or_else(|| ApiError::unknown("feature", &feature, names))?;
+    let found = feature_of(handle, &feature)?;
     let view = handle.view.borrow().clone();
     let window = |report: Option<&DriftReport>| FeatureWindow::of(definition, found, report?);
     Ok(Json(FeatureDetail {

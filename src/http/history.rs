@@ -22,7 +22,7 @@ use super::monitors::find;
 use super::state::MonitorHandle;
 use crate::drift::{DriftReport, FeatureDefinition};
 use crate::sink::csv::row;
-use crate::state::{LogBody, ReportLog};
+use crate::state::{LogBody, ReportLog, StateError};
 
 const LIMIT: usize = 500;
 const GREATEST_LIMIT: usize = 10_000;
@@ -123,19 +123,25 @@ async fn read(
 ) -> Result<Vec<DriftReport>, ApiError> {
     let (log, name) = (Arc::clone(log), monitor.config.name.clone());
     let limit = limit.unwrap_or(LIMIT).min(GREATEST_LIMIT);
-    let read = move || log.history(&name, from_ms, to_ms, limit);
-    let unreadable = |error: &dyn std::fmt::Display| {
-        ApiError::unavailable(format!("the history cannot be read: {error}"))
-    };
-    let entries = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| unreadable(&error))?
-        .map_err(|error| unreadable(&error))?;
+    let entries = blocking(move || log.history(&name, from_ms, to_ms, limit)).await?;
     let reports = entries.into_iter().filter_map(|entry| match entry.body {
         LogBody::Report(report) => Some(report),
         LogBody::Notice { .. } => None,
     });
     Ok(reports.collect())
+}
+
+/// Reads from the report log where that may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        ApiError::unavailable(format!("the history cannot be read: {error}"))
+    };
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| unreadable(&error))?
+        .map_err(|error| unreadable(&error))
 }
 
 fn as_csv<'a>(

@@ -11,7 +11,7 @@ use super::body::Checked;
 use super::error::{ApiError, ErrorBody};
 use super::state::MonitorHandle;
 use super::status::MonitorStatus;
-use crate::drift::Smoothing;
+use crate::drift::{FeatureDefinition, Smoothing};
 
 /// One line per monitor.
 #[derive(Serialize, ToSchema)]
@@ -102,6 +102,18 @@ pub(super) fn find<'a>(site: &'a Site, name: &str) -> Result<&'a MonitorHandle, 
         .clone()
         .find(|monitor| monitor.config.name == name)
         .ok_or_else(|| ApiError::unknown("monitor", name, names))
+}
+
+/// The feature of `monitor` called `name`.
+pub(super) fn feature_of<'a>(
+    monitor: &'a MonitorHandle,
+    name: &str,
+) -> Result<&'a FeatureDefinition, ApiError> {
+    let definition = &monitor.definition;
+    let names = definition.features.iter().map(FeatureDefinition::name);
+    definition
+        .feature(name)
+        .ok_or_else(|| ApiError::unknown("feature", name, names))
 }
 
 #[utoipa::path(

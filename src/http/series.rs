@@ -16,8 +16,8 @@ use super::Site;
 use super::body::Checked;
 use super::columns::{Figure, MonitorColumns, Row};
 use super::error::{ApiError, ErrorBody};
-use super::history::span;
-use super::monitors::find;
+use super::history::{blocking, span};
+use super::monitors::{feature_of, find};
 use super::state::MonitorHandle;
 use crate::drift::FeatureDefinition;
 
@@ -106,26 +106,15 @@ pub(super) async fn series(
         let name = &asked.monitor.config.name;
         columns.with(&*log, name, |columns| Series::of(&asked, columns))
     };
-    let unreadable = |error: &dyn std::fmt::Display| {
-        ApiError::unavailable(format!("the history cannot be read: {error}"))
-    };
-    let series = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| unreadable(&error))?
-        .map_err(|error| unreadable(&error))?;
-    Ok(Json(series))
+    Ok(Json(blocking(read).await?))
 }
 
 impl Asked {
     fn of(site: &Site, query: SeriesQuery) -> Result<Self, ApiError> {
         let (from_ms, to_ms) = span(query.from.as_deref(), query.to.as_deref())?;
         let monitor = find(site, &query.monitor)?.clone();
-        if let Some(feature) = &query.feature
-            && monitor.definition.feature(feature).is_none()
-        {
-            let names = monitor.definition.features.iter();
-            let names = names.map(FeatureDefinition::name);
-            return Err(ApiError::unknown("feature", feature, names));
+        if let Some(feature) = &query.feature {
+            feature_of(&monitor, feature)?;
         }
         if query.points == Some(0) {
             return Err(ApiError::bad_request("points is 0; ask for at least 1"));
