@@ -39,7 +39,7 @@
 //! | [`Source::drain`](source::Source::drain), [`Extractor::extract`](event::Extractor::extract), [`Binning::cell`](drift::Binning::cell), [`PartitionPanes::record`](drift::PartitionPanes::record), [`take_sealed`](drift::PartitionPanes::take_sealed) | a worker: one thread that owns its consumer and all that is counted of its partitions |
 //! | [`StateStore::checkpoint`](state::StateStore::checkpoint) | the checkpointer, a thread; only then are the evaluators told |
 //! | [`WindowRing::add`](drift::WindowRing::add), [`WindowRing::close`](drift::WindowRing::close), [`Definition::evaluate`](drift::Definition::evaluate), [`IncidentBook::observe`](drift::IncidentBook::observe), [`ReportLog::commit`](state::ReportLog::commit) | an evaluator: one task per monitor |
-//! | [`sink::run_csv`], [`sink::run_notifier`], [`http::serve()`] | tasks that read the report log |
+//! | [`sink::run_csv`], [`sink::run_notifier`], [`sink::run_heartbeats`], [`http::serve()`] | tasks that read the report log |
 //!
 //! Which partitions there are, and the offset each is read from, is asked and decided by the
 //! assigner, a thread with a client of its own, so that the consuming loop never waits for an
@@ -79,7 +79,7 @@
 //! | [`event`] | the bytes of an event → cells and event time |
 //! | [`source`] | records from Kafka or a file; everything that is asked of a broker |
 //! | [`state`] | what outlives the process: units, sealed panes, the report log |
-//! | [`sink`] | the CSV file and the messages |
+//! | [`sink`] | the CSV file, the messages and their channels, the heartbeat |
 //! | [`http`] | API, page and `/metrics` |
 //! | [`config`] | what was typed → what it means |
 //! | [`monitor`] | one monitor's configuration and reference → schema, layout, definition, identity |

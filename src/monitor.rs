@@ -275,6 +275,7 @@ mod tests {
             live_interval_ms: 0,
             stale_after_ms: 0,
             notify: vec![],
+            heartbeat_url: None,
             start: StartPosition::Earliest,
             on_log_change: OnLogChange::Stop,
             strict: false,

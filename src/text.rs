@@ -70,6 +70,17 @@ pub(crate) fn dashboard_of(dashboard_url: &str, monitor: &str) -> String {
     format!("{dashboard_url}?var-monitor={}", encode(monitor))
 }
 
+/// The page at `public_url` with the monitor chosen, and the feature where there is one.
+pub(crate) fn page_of(public_url: &str, monitor: &str, feature: Option<&str>) -> String {
+    let url = public_url.trim_end_matches('/');
+    let feature = feature.map(|feature| format!("&feature={}", encode(feature)));
+    format!(
+        "{url}/?monitor={}{}",
+        encode(monitor),
+        feature.unwrap_or_default()
+    )
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -84,6 +95,18 @@ mod tests {
         assert_eq!(
             dashboard_of("https://g.example/d/psiren-drift/psiren", "a/b?ü&"),
             "https://g.example/d/psiren-drift/psiren?var-monitor=a%2Fb%3F%C3%BC%26"
+        );
+    }
+
+    #[test]
+    fn the_page_is_linked_with_what_it_is_to_show() {
+        assert_eq!(
+            page_of("https://p.example/drift/", "flights", Some("a&b")),
+            "https://p.example/drift/?monitor=flights&feature=a%26b"
+        );
+        assert_eq!(
+            page_of("https://p.example", "flights", None),
+            "https://p.example/?monitor=flights"
         );
     }
 

@@ -59,6 +59,7 @@ pub(crate) fn config(name: &str) -> MonitorConfig {
         live_interval_ms: 3_600_000,
         stale_after_ms: 3_600_000,
         notify: vec![],
+        heartbeat_url: None,
         start: StartPosition::Earliest,
         on_log_change: OnLogChange::Stop,
         strict: false,

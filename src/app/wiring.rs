@@ -189,13 +189,20 @@ type NotifySender = watch::Sender<Arc<sink::NotifyConfig>>;
 
 impl Parts {
     fn start_sinks(&self, context: &SinkContext) -> (NotifySender, Vec<Task<()>>) {
-        for receiver in &self.config.receivers {
-            self.metrics.channel(&receiver.name);
+        for channel in sink::channels(&self.config) {
+            self.metrics.channel(&channel);
         }
         let notify = Arc::new(notify_config(&self.config, &self.monitors));
         let (notify_in, notify) = watch::channel(notify);
+        let health = self.health.clone();
+        let heartbeats = sink::run_heartbeats(
+            context.clone(),
+            notify.clone(),
+            Arc::new(move || health.held().is_empty()),
+            self.metrics.clone(),
+        );
         let notifier = sink::run_notifier(context.clone(), notify, self.metrics.clone());
-        let mut tasks = vec![tokio::spawn(notifier)];
+        let mut tasks = vec![tokio::spawn(notifier), tokio::spawn(heartbeats)];
         if let Some(csv) = self.config.csv.clone() {
             let csv = sink::run_csv(context.clone(), csv, self.metrics.clone());
             tasks.push(tokio::spawn(csv));
@@ -496,6 +503,7 @@ pub(super) fn notify_config(config: &Config, monitors: &[Arc<Monitor>]) -> sink:
                 let notify = sink::MonitorNotify {
                     receivers: m.config.notify.clone(),
                     definition: Arc::new(m.definition.clone()),
+                    heartbeat_url: m.config.heartbeat_url.clone(),
                 };
                 (m.definition.monitor.clone(), notify)
             })

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::terminal::{FAILED, OK, printable};
 use crate::config::{Config, ReceiverConfig};
-use crate::sink::slack;
+use crate::sink;
 
 /// Look after the receivers of messages.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a ReceiverCo
     let all: Vec<&str> = config.receivers.iter().map(|r| r.name.as_str()).collect();
     if all.is_empty() {
         bail!(
-            "no receiver is configured; add a [notify.…] table with a slack_webhook_url_file, or set SLACK_WEBHOOK_URL"
+            "no receiver is configured; add a [notify.…] table with an address, or set SLACK_WEBHOOK_URL"
         );
     }
     if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
@@ -72,7 +72,7 @@ async fn send(config: &Config, receivers: &[&ReceiverConfig]) -> bool {
     let mut all = true;
     for receiver in receivers {
         let began = Instant::now();
-        let answer = slack::send_test(receiver, &config.labels).await;
+        let answer = sink::send_test(receiver, &config.labels).await;
         let name = printable(&receiver.name);
         match answer {
             Ok(()) => anstream::println!(

@@ -29,6 +29,7 @@ const LIVE_IN_MONITOR: &[&str] = &[
     "missing_above",
     "invalid_above",
     "notify",
+    "heartbeat_url",
     "stale_after",
     "live_interval",
 ];
@@ -80,6 +81,7 @@ fn take_from_monitor(monitor: &mut MonitorConfig, new: &MonitorConfig) {
     monitor.stale_after_ms = new.stale_after_ms;
     monitor.live_interval_ms = new.live_interval_ms;
     monitor.notify.clone_from(&new.notify);
+    monitor.heartbeat_url.clone_from(&new.heartbeat_url);
     for feature in &mut monitor.features {
         if let Some(new) = new.features.iter().find(|f| f.name == feature.name) {
             feature.possible = new.possible;

@@ -53,6 +53,7 @@ impl MonitorConfig {
             live_interval_ms: 500,
             stale_after_ms: 15 * MINUTE,
             notify: Vec::new(),
+            heartbeat_url: None,
             start: StartPosition::Earliest,
             on_log_change: OnLogChange::Stop,
             strict: false,

@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Value;
 
 use super::{
-    BinningConfig, Config, EdgeRule, FeatureConfig, Filter, FilterTest, HttpConfig, MonitorConfig,
-    OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
+    BinningConfig, Channel, Config, EdgeRule, FeatureConfig, Filter, FilterTest, HttpConfig,
+    MonitorConfig, OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
 };
 use crate::drift::{Closed, DriftStatus, FeatureKind, MissingRule, Smoothing};
 use crate::text::rfc3339;
@@ -55,6 +55,12 @@ impl Table<'_> {
             entry.secret = true;
         }
     }
+
+    fn some_secret(&mut self, key: &str, value: Option<&SecretString>) {
+        if let Some(value) = value {
+            self.secret(key, value);
+        }
+    }
 }
 
 pub(super) fn of(config: &Config) -> Vec<Entry> {
@@ -74,8 +80,7 @@ pub(super) fn of(config: &Config) -> Vec<Entry> {
     }
     for receiver in &config.receivers {
         let mut notify = table(&mut entries, &["notify", &receiver.name]);
-        notify.secret("slack_webhook_url", &receiver.slack_webhook_url);
-        notify.some(&["mention"], receiver.mention.as_deref());
+        channel(&mut notify, &receiver.channel);
     }
     http(&mut entries, &config.http);
     let state = &config.state;
@@ -116,13 +121,31 @@ fn kafka(entries: &mut Vec<Entry>, config: &Config) {
 fn http(entries: &mut Vec<Entry>, http: &HttpConfig) {
     let mut section = table(entries, &["http"]);
     section.put(&["listen"], http.listen.to_string());
-    if let Some(token) = &http.token {
-        section.secret("token", token);
-    }
+    section.some_secret("token", http.token.as_ref());
     section.put(&["allowed_hosts"], texts(&http.allowed_hosts));
     section.some(&["public_url"], http.public_url.as_deref());
     section.some(&["dashboard_url"], http.dashboard_url.as_deref());
     section.some(&["bucket_metrics"], http.bucket_metrics);
+}
+
+fn channel(section: &mut Table, channel: &Channel) {
+    match channel {
+        Channel::Slack {
+            webhook_url,
+            mention,
+        } => {
+            section.secret("slack_webhook_url", webhook_url);
+            section.some(&["mention"], mention.as_deref());
+        }
+        Channel::Webhook { url, bearer_token } => {
+            section.secret("webhook_url", url);
+            section.some_secret("bearer_token", bearer_token.as_ref());
+        }
+        Channel::Alertmanager { url, bearer_token } => {
+            section.put(&["alertmanager_url"], url.as_str());
+            section.some_secret("bearer_token", bearer_token.as_ref());
+        }
+    }
 }
 
 fn monitor_entries(entries: &mut Vec<Entry>, monitor: &MonitorConfig) {
@@ -202,6 +225,7 @@ fn incidents(section: &mut Table, monitor: &MonitorConfig) {
     section.put(&["missing_above"], rules.missing_above);
     section.put(&["invalid_above"], rules.invalid_above);
     section.put(&["notify"], texts(&monitor.notify));
+    section.some_secret("heartbeat_url", monitor.heartbeat_url.as_ref());
 }
 
 /// A feature that has nothing of its own is there as `name = {}`.

@@ -153,6 +153,8 @@ pub struct MonitorConfig {
     pub stale_after_ms: i64,
     /// Names of receivers.
     pub notify: Vec<String>,
+    /// Called after each healthy evaluation. Whoever knows it can call it too.
+    pub heartbeat_url: Option<SecretString>,
     pub start: StartPosition,
     pub on_log_change: OnLogChange,
     /// One feature that cannot be watched stops the monitor.
@@ -283,9 +285,29 @@ pub struct CsvConfig {
 #[derive(Debug, Clone)]
 pub struct ReceiverConfig {
     pub name: String,
-    pub slack_webhook_url: SecretString,
-    /// Put in front of a message that opens an incident, as Slack markup.
-    pub mention: Option<String>,
+    pub channel: Channel,
+}
+
+/// How a receiver is told.
+#[derive(Debug, Clone)]
+pub enum Channel {
+    /// An incoming webhook of Slack's.
+    Slack {
+        webhook_url: SecretString,
+        /// Put in front of a message that opens an incident, as Slack markup.
+        mention: Option<String>,
+    },
+    /// Any address that takes psiren's own JSON.
+    Webhook {
+        url: SecretString,
+        bearer_token: Option<SecretString>,
+    },
+    /// The API of an Alertmanager, version 2.
+    Alertmanager {
+        /// Without the path of the API.
+        url: String,
+        bearer_token: Option<SecretString>,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -92,6 +92,8 @@ pub(super) struct RawMonitor {
     pub(super) missing_above: Typed<f64>,
     pub(super) invalid_above: Typed<f64>,
     pub(super) notify: Option<Vec<Spanned<String>>>,
+    pub(super) heartbeat_url: Typed<RawSecret>,
+    pub(super) heartbeat_url_file: Typed<String>,
     pub(super) start: Typed<String>,
     pub(super) on_log_change: Option<RawOnLogChange>,
     pub(super) strict: Option<bool>,
@@ -160,6 +162,11 @@ pub(super) struct RawReceiver {
     pub(super) slack_webhook_url: Typed<RawSecret>,
     pub(super) slack_webhook_url_file: Typed<String>,
     pub(super) mention: Typed<String>,
+    pub(super) webhook_url: Typed<RawSecret>,
+    pub(super) webhook_url_file: Typed<String>,
+    pub(super) alertmanager_url: Typed<String>,
+    pub(super) bearer_token: Typed<RawSecret>,
+    pub(super) bearer_token_file: Typed<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

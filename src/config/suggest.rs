@@ -33,12 +33,13 @@ fn likeness(name: &str, known: &str) -> f64 {
 /// Whether a key's value must not be shown.
 #[must_use]
 pub(super) fn is_secret(key: &str) -> bool {
-    const ENDINGS: [&str; 8] = [
+    const ENDINGS: [&str; 9] = [
         "password",
         "passphrase",
         "secret",
         "token",
-        "slack_webhook_url",
+        "webhook_url",
+        "heartbeat_url",
         "key.pem",
         "keystore.pem",
         "sasl.oauthbearer.config",
@@ -50,12 +51,15 @@ pub(super) fn is_secret(key: &str) -> bool {
 /// misspelt `pasword` is not to be repeated with its value.
 #[must_use]
 pub(super) fn looks_secret(key: &str) -> bool {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 8] = [
         "password",
         "key_password",
         "token",
+        "bearer_token",
         "secret",
         "slack_webhook_url",
+        "webhook_url",
+        "heartbeat_url",
     ];
     let name = key.rsplit('.').next().unwrap_or(key);
     let alike = |secret: &str| strsim::normalized_damerau_levenshtein(name, secret) >= 0.7;

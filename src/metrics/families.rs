@@ -153,7 +153,7 @@ families! {
     checkpoints_total: IntCounterVec ["result"],
     /// Wall clock of the last checkpoint that succeeded.
     checkpoint_timestamp_seconds: GaugeVec [],
-    /// Attempts to deliver a message, by receiver and result (ok, error, refused).
+    /// Attempts to deliver a message or a heartbeat, by receiver (or heartbeat/MONITOR) and result (ok, error, refused).
     notifications_total: IntCounterVec ["channel", "result"],
     /// Rows written to the CSV file.
     csv_rows_total: IntCounterVec [],

@@ -6,24 +6,38 @@
 //!
 //! ```text
 //! ReportLog ─ follow ─▶ csv::run_csv ─ append ─▶ file
-//!                    └▶ slack::run_notifier ─ Outbox ─▶ message ─ POST ─▶ webhook
+//!                    ├▶ run_notifier ─ Outbox ─ message ─ POST ─▶ Slack, webhook, Alertmanager
+//!                    └▶ run_heartbeats ─ GET ─▶ whoever waits for the call
 //! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::state::{LogEntry, ReportLog, StateError};
 
+mod alertmanager;
+mod channel;
 pub mod csv;
-pub mod slack;
+mod facts;
+mod heartbeat;
+pub mod notifier;
+mod outbox;
+mod receiver;
+mod send;
+mod slack;
 #[cfg(test)]
 pub(crate) mod testing;
+mod webhook;
 
 pub use csv::run_csv;
-pub use slack::{MonitorNotify, NotifyConfig, run_notifier};
+pub use heartbeat::{Ready, run_heartbeats};
+pub use notifier::{MonitorNotify, NotifyConfig, run_notifier, send_test};
+pub use send::Failure;
 
 /// What a sink reads from and when it stops. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +73,14 @@ pub enum Delivery {
 impl Delivery {
     pub const ALL: [Self; 3] = [Self::Delivered, Self::Retried, Self::Refused];
 
+    fn of(result: &Result<(), Failure>) -> Self {
+        match result {
+            Ok(()) => Self::Delivered,
+            Err(Failure::Temporary { .. }) => Self::Retried,
+            Err(Failure::Refused { .. }) => Self::Refused,
+        }
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +96,20 @@ const BATCH: usize = 64;
 
 /// How long a sink waits after the state could not be read or written.
 const STATE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What attempts are counted by: the receivers, and whom the monitors call.
+#[must_use]
+pub fn channels(config: &Config) -> Vec<String> {
+    let receivers = config.receivers.iter().map(|r| r.name.clone());
+    let calling = config.monitors.iter().filter(|m| m.heartbeat_url.is_some());
+    let heartbeats = calling.map(|m| heartbeat::channel(&m.name));
+    receivers.chain(heartbeats).collect()
+}
+
+/// Wall clock.
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
 
 impl SinkContext {
     /// Runs a blocking call on a thread made for such.

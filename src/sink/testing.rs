@@ -17,9 +17,9 @@ use crate::drift::{
 use crate::state::local::LocalStore;
 use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
 
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 /// 2013-03-01.
-const START: i64 = 1_362_096_000_000;
+pub(crate) const START: i64 = 1_362_096_000_000;
 
 /// A report log of the real kind, in memory, with its head.
 pub(crate) struct MemoryLog {
@@ -36,10 +36,13 @@ impl MemoryLog {
     }
 
     pub(crate) fn push(&self, entry: LogEntry) {
-        let state = EvaluatorState::default();
-        let head = self
-            .store
-            .commit(&entry.monitor, &state, std::slice::from_ref(&entry), None);
+        self.push_with(&EvaluatorState::default(), entry);
+    }
+
+    /// As [`push`](Self::push); `state` is where the monitor's evaluator stands then.
+    pub(crate) fn push_with(&self, state: &EvaluatorState, entry: LogEntry) {
+        let entries = std::slice::from_ref(&entry);
+        let head = self.store.commit(&entry.monitor, state, entries, None);
         self.head.send_replace(head.unwrap());
     }
 

@@ -17,21 +17,25 @@ async fn receiver(status: u16, body: &str) -> MockServer {
     server
 }
 
-/// Runs `psiren alert test` with these receivers.
+/// Runs `psiren alert test` with these Slack receivers.
 async fn alert_test(receivers: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let tables = receivers
+        .iter()
+        .map(|(name, url)| format!("[notify.{name}]\nslack_webhook_url = \"{url}/hush\"\n"));
+    alert_test_of(&tables.collect::<String>(), arguments).await
+}
+
+/// Runs `psiren alert test` with these tables of the configuration.
+async fn alert_test_of(tables: &str, arguments: &[&str]) -> Output {
     let folder = TempDir::new().unwrap();
     let reference = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/fixtures/flights/reference.parquet"
     );
-    let tables = receivers
-        .iter()
-        .map(|(name, url)| format!("[notify.{name}]\nslack_webhook_url = \"{url}/hush\"\n"));
     let text = format!(
         "[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n[labels]\nenv = \"test\"\n\
          [monitor.flights]\ntopic = \"flights\"\nreference = {reference:?}\n\
-         window = {{ size = \"7d\", slide = \"1d\" }}\n{}",
-        tables.collect::<String>()
+         window = {{ size = \"7d\", slide = \"1d\" }}\n{tables}"
     );
     let config = folder.path().join("psiren.toml");
     fs::write(&config, text).unwrap();
@@ -69,6 +73,40 @@ async fn each_answer_is_printed_and_one_that_failed_is_an_exit_code() {
         message.contains("Test message from psiren") && message.contains("env"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_webhook_and_an_alertmanager_get_a_test_of_their_own_kind() {
+    let (hook, good) = (receiver(202, "").await, receiver(200, "").await);
+    let bad = receiver(400, "\"invalid label set\"").await;
+    let tables = format!(
+        "[notify.bus]\nwebhook_url = \"{}/hush\"\nbearer_token = \"hush\"\n\
+         [notify.pager]\nalertmanager_url = \"{}/prefix/\"\n\
+         [notify.other]\nalertmanager_url = \"{}\"\n",
+        hook.uri(),
+        good.uri(),
+        bad.uri()
+    );
+    let output = alert_test_of(&tables, &[]).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for line in [
+        "delivered      bus, in ",
+        "delivered      pager, in ",
+        "not delivered  other: the receiver answered 400 (invalid label set)",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+    let document = hook.received_requests().await.unwrap().remove(0);
+    assert_eq!(document.headers["authorization"], "Bearer hush");
+    let document: serde_json::Value = document.body_json().unwrap();
+    assert_eq!(document["kind"], "test");
+    assert_eq!(document["labels"]["env"], "test");
+    let alerts = good.received_requests().await.unwrap().remove(0);
+    assert_eq!(alerts.url.path(), "/prefix/api/v2/alerts");
+    let alerts: serde_json::Value = alerts.body_json().unwrap();
+    assert_eq!(alerts[0]["labels"]["alertname"], "PsirenTest");
 }
 
 #[tokio::test]

@@ -13,6 +13,16 @@ use tempfile::TempDir;
 
 /// In every secret, and in nothing else.
 const CANARY: &str = "canary";
+/// Files with a secret.
+const SECRETS: [&str; 7] = [
+    "password",
+    "key-password",
+    "hook",
+    "token",
+    "webhook",
+    "bearer",
+    "heartbeat",
+];
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A folder with a configuration, and what was said there.
@@ -24,10 +34,12 @@ struct Cage {
 impl Cage {
     fn new(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        for secret in ["password", "key-password", "hook", "token"] {
+        for secret in SECRETS {
             let text = match secret {
-                "hook" => {
-                    format!("https://user:{CANARY}-user@127.0.0.1:9/services/{CANARY}-file-hook\n")
+                "hook" | "webhook" | "heartbeat" => {
+                    format!(
+                        "https://user:{CANARY}-user@127.0.0.1:9/services/{CANARY}-file-{secret}\n"
+                    )
                 }
                 other => format!("{CANARY}-file-{other}-0123456789\n"),
             };
@@ -81,15 +93,8 @@ impl Cage {
             };
             for file in files.map(|file| file.unwrap().path()) {
                 let name = file.file_name().unwrap().to_str().unwrap();
-                let given = [
-                    "psiren.toml",
-                    "password",
-                    "key-password",
-                    "hook",
-                    "token",
-                    ".env",
-                ];
-                if file.is_file() && !given.contains(&name) {
+                let given = SECRETS.contains(&name) || ["psiren.toml", ".env"].contains(&name);
+                if file.is_file() && !given {
                     clean(name, &String::from_utf8_lossy(&fs::read(&file).unwrap()));
                 }
             }
@@ -112,11 +117,11 @@ fn clean(what: &str, text: &str) {
     }
 }
 
-fn monitor() -> String {
+fn monitor(keys: &str) -> String {
     let reference =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/flights/reference.parquet");
     format!(
-        "[monitor.flights]\ntopic = \"flights\"\nreference = {reference:?}\nwindow = {{ size = \"1d\", slide = \"1d\" }}\n[csv]\npath = \"psi.csv\"\n[state]\ndir = \"state\"\n"
+        "[monitor.flights]\ntopic = \"flights\"\nreference = {reference:?}\nwindow = {{ size = \"1d\", slide = \"1d\" }}\n{keys}\n[csv]\npath = \"psi.csv\"\n[state]\ndir = \"state\"\n"
     )
 }
 
@@ -141,8 +146,16 @@ listen = "127.0.0.1:0"
 token = "{CANARY}-token-0123456789"
 [notify.oncall]
 slack_webhook_url = "http://user:{CANARY}-user@127.0.0.1:9/services/{CANARY}-hook"
+[notify.bus]
+webhook_url = "http://user:{CANARY}-user@127.0.0.1:9/{CANARY}-webhook"
+bearer_token = "{CANARY}-bearer"
+[notify.pager]
+alertmanager_url = "http://127.0.0.1:9/prefix"
+bearer_token = "{CANARY}-bearer"
 {}"#,
-        monitor()
+        monitor(&format!(
+            "heartbeat_url = \"http://127.0.0.1:9/{CANARY}-heartbeat\""
+        ))
     )
 }
 
@@ -165,8 +178,11 @@ listen = "127.0.0.1:0"
 token_file = "token"
 [notify.oncall]
 slack_webhook_url_file = "hook"
+[notify.bus]
+webhook_url_file = "webhook"
+bearer_token_file = "bearer"
 {}"#,
-        monitor()
+        monitor("heartbeat_url_file = \"heartbeat\"")
     )
 }
 
@@ -174,7 +190,7 @@ slack_webhook_url_file = "hook"
 fn bare(broker: SocketAddr) -> String {
     format!(
         "[kafka]\nbootstrap_servers = \"{broker}\"\n[kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"psiren\"\n[kafka.options]\ndebug = \"all\"\n[http]\nlisten = \"127.0.0.1:0\"\n{}",
-        monitor()
+        monitor("")
     )
 }
 
@@ -217,6 +233,8 @@ fn the_checklist_and_the_effective_configuration_mask_every_secret() {
             &[],
         );
         assert!(shown.contains("\"********\""), "{shown}");
+        let told = cage.ask(&["alert", "test", "--config", "psiren.toml"], &[]);
+        assert!(told.contains("not delivered  bus: "), "{told}");
         cage.look_through();
     }
     let variables = outside();
@@ -276,6 +294,35 @@ fn no_mistake_makes_a_secret_visible() {
         (
             "a hook that is none",
             good.replace("http://user:", "htp://user:"),
+        ),
+        (
+            "a webhook that is none",
+            good.replace(
+                "webhook_url = \"http://user:",
+                "webhook_url = \"htp://user:",
+            ),
+        ),
+        (
+            "a bearer token of two words",
+            good.replace(
+                "bearer_token = \"",
+                "bearer_token = \"Bearer ",
+            ),
+        ),
+        (
+            "a heartbeat that is none",
+            good.replace("heartbeat_url = \"http:", "heartbeat_url = \"htp:"),
+        ),
+        (
+            "a wrong name of a heartbeat",
+            good.replace("heartbeat_url", "heartbeat_uri"),
+        ),
+        (
+            "a password of an Alertmanager",
+            good.replace(
+                "http://127.0.0.1:9/prefix",
+                &format!("http://user:{CANARY}@127.0.0.1:9"),
+            ),
         ),
         (
             "a password in the page's address",

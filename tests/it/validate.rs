@@ -148,6 +148,25 @@ fn the_address_of_a_receiver_is_never_shown() {
 }
 
 #[test]
+fn addresses_with_a_secret_that_travel_in_the_clear_are_warned_about() {
+    let heartbeat = "heartbeat_url = \"http://example.com/hush\"";
+    let receivers = "[notify.bus]\nwebhook_url = \"http://example.com/hush\"\n\
+                     [notify.pager]\nalertmanager_url = \"http://alertmanager:9093\"\n\
+                     [notify.proxy]\nalertmanager_url = \"http://proxy\"\nbearer_token = \"hush\"";
+    let (code, text) = files(&home("", heartbeat, receivers));
+    assert_eq!(code, 0, "{text}");
+    for line in [
+        "warning  receiver \"bus\"",
+        "ok       receiver \"pager\": told by \"flights\"",
+        "warning  receiver \"proxy\"",
+        "warning  heartbeat of monitor \"flights\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("hush"), "{text}");
+}
+
+#[test]
 fn state_of_another_configuration_is_a_failure_with_the_difference() {
     let folder = home("", "", "");
     let state = folder.path().join("state");

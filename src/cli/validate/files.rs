@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::checklist::{Blame, Checklist};
 use super::words::listed;
-use crate::config::{Config, ReceiverConfig};
+use crate::config::{Channel, Config};
 use crate::drift::FeatureKind;
 use crate::monitor::Monitor;
 use crate::text::{counted, grouped};
@@ -78,24 +78,38 @@ pub(super) fn receivers(config: &Config, list: &mut Checklist) -> Result<()> {
             .map(|m| format!("{:?}", m.name))
             .collect();
         let title = format!("receiver {:?}", receiver.name);
-        match (faulty(receiver), users.as_slice()) {
-            (Some(Fault::Broken), _) => list.failed(
-                Blame::Configuration,
-                title,
-                ["its address is no web address; copy it from Slack".to_owned()],
-            )?,
-            (Some(Fault::Plain), _) => list.warning(
-                title,
-                ["its address begins with http://, so whoever listens on the way reads the address and can use it".to_owned()],
-            )?,
+        match (faulty(&receiver.channel), users.as_slice()) {
+            (Some(fault), _) => fault.tell(title, list)?,
             (None, []) => list.warning(title, ["no monitor names it in `notify`".to_owned()])?,
             (None, users) => {
                 let title = format!("{title}: told by {}", listed(users));
-                list.ok(title, ["its address is well-formed; nothing was sent".to_owned()])?;
+                list.ok(
+                    title,
+                    ["its address is well-formed; nothing was sent".to_owned()],
+                )?;
             }
         }
     }
-    silent_monitors(config, list)
+    silent_monitors(config, list)?;
+    heartbeats(config, list)
+}
+
+/// Whom healthy evaluations call. Nothing is called: a call says that all is well.
+fn heartbeats(config: &Config, list: &mut Checklist) -> Result<()> {
+    for monitor in &config.monitors {
+        let Some(url) = &monitor.heartbeat_url else {
+            continue;
+        };
+        let title = format!("heartbeat of monitor {:?}", monitor.name);
+        match fault_of(url.expose_secret(), true) {
+            Some(fault) => fault.tell(title, list)?,
+            None => list.ok(
+                title,
+                ["its address is well-formed; nothing was called".to_owned()],
+            )?,
+        }
+    }
+    Ok(())
 }
 
 fn silent_monitors(config: &Config, list: &mut Checklist) -> Result<()> {
@@ -112,12 +126,36 @@ fn silent_monitors(config: &Config, list: &mut Checklist) -> Result<()> {
 
 enum Fault {
     Broken,
-    /// Not encrypted, and not on this machine.
+    /// A secret that is not encrypted on its way to another machine.
     Plain,
 }
 
-fn faulty(receiver: &ReceiverConfig) -> Option<Fault> {
-    let Ok(url) = Url::parse(receiver.slack_webhook_url.expose_secret()) else {
+impl Fault {
+    fn tell(&self, title: String, list: &mut Checklist) -> Result<()> {
+        match self {
+            Self::Broken => list.failed(
+                Blame::Configuration,
+                title,
+                ["its address is no web address; copy it from where it came from".to_owned()],
+            ),
+            Self::Plain => list.warning(
+                title,
+                ["its address begins with http://, so whoever listens on the way reads what is secret and can use it".to_owned()],
+            ),
+        }
+    }
+}
+
+fn faulty(channel: &Channel) -> Option<Fault> {
+    match channel {
+        Channel::Slack { webhook_url, .. } => fault_of(webhook_url.expose_secret(), true),
+        Channel::Webhook { url, .. } => fault_of(url.expose_secret(), true),
+        Channel::Alertmanager { url, bearer_token } => fault_of(url, bearer_token.is_some()),
+    }
+}
+
+fn fault_of(url: &str, has_secret: bool) -> Option<Fault> {
+    let Ok(url) = Url::parse(url) else {
         return Some(Fault::Broken);
     };
     let Some(host) = url.host_str() else {
@@ -125,5 +163,5 @@ fn faulty(receiver: &ReceiverConfig) -> Option<Fault> {
     };
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let here = host == "localhost" || address.is_ok_and(|ip| ip.is_loopback());
-    (url.scheme() != "https" && !here).then_some(Fault::Plain)
+    (has_secret && url.scheme() != "https" && !here).then_some(Fault::Plain)
 }

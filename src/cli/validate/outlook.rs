@@ -12,6 +12,7 @@ use crate::drift::{
 };
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
+use crate::sink;
 use crate::text::{counted, grouped};
 
 /// Tells how many series `/metrics` will have once every feature has a score. `partitions` is the
@@ -25,8 +26,8 @@ pub(super) fn series(
     for (monitor, partitions) in monitors {
         show(&metrics, monitor, *partitions);
     }
-    for receiver in &config.receivers {
-        metrics.channel(&receiver.name);
+    for channel in sink::channels(config) {
+        metrics.channel(&channel);
     }
     let text = metrics.render();
     let series = text.lines().filter(|line| !line.starts_with('#')).count();

@@ -51,6 +51,7 @@ impl Resolver<'_> {
             live_interval_ms: self.positive(&raw.live_interval, base.live_interval_ms),
             stale_after_ms: self.positive(&raw.stale_after, base.stale_after_ms),
             notify: self.notify(raw, receivers),
+            heartbeat_url: self.heartbeat_url(raw),
             start: self.start(&raw.start),
             on_log_change: match raw.on_log_change {
                 Some(RawOnLogChange::Reset) => OnLogChange::Reset,

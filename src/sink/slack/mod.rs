@@ -1,173 +1,42 @@
-//! Messages about incidents, to named Slack webhooks.
-//!
-//! Each receiver is a task with a cursor of its own: one that hangs holds up no other. What is news
-//! is decided where the report log is written; here it is put into words and delivered, however
-//! long that takes. A message is never lost; where a crash or a lost answer leaves open whether one
-//! arrived, it is sent again and says that it may repeat.
+//! What Slack is told: a message in its blocks and its markup. How it gets there is the business of
+//! the receiver, which is the same for every channel.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-use super::{SinkContext, SinkMetrics};
-use crate::config::ReceiverConfig;
-use crate::drift::Definition;
-
-mod outbox;
-mod receiver;
 mod render;
-mod send;
-#[cfg(test)]
-mod tests;
 mod text;
 mod words;
 
-use self::receiver::Receiver;
-use self::send::Sender;
+use std::collections::BTreeMap;
 
-pub use self::send::Failure;
+use serde_json::Value;
 
-/// What the notifier needs of the configuration; replaced as a whole on reload.
-#[derive(Debug, Clone, Default)]
-pub struct NotifyConfig {
-    pub receivers: Vec<ReceiverConfig>,
-    pub labels: BTreeMap<String, String>,
-    /// By name of the monitor.
-    pub monitors: BTreeMap<String, MonitorNotify>,
-    /// Where people reach the page.
-    pub public_url: Option<String>,
-    /// Where people reach the dashboard.
-    pub dashboard_url: Option<String>,
+use super::channel::Around;
+use super::outbox;
+use super::outbox::Pending;
+use crate::drift::{Definition, Reason};
+
+/// The message of one monitor; `mention` is Slack markup.
+pub(super) fn message(pending: &Pending, around: &Around<'_>, mention: Option<&str>) -> Value {
+    let surroundings = render::Surroundings {
+        definition: around.definition,
+        labels: around.labels,
+        mention,
+        public_url: around.public_url,
+        dashboard_url: around.dashboard_url,
+    };
+    render::message(pending, &surroundings)
 }
 
-/// Who hears of a monitor, and what puts its figures into words.
-#[derive(Debug, Clone)]
-pub struct MonitorNotify {
-    /// Names of receivers.
-    pub receivers: Vec<String>,
-    pub definition: Arc<Definition>,
+/// A message that says it is a test.
+pub(super) fn test_message(labels: &BTreeMap<String, String>) -> Value {
+    render::test_message(labels)
 }
 
-impl NotifyConfig {
-    fn receiver(&self, name: &str) -> Option<&ReceiverConfig> {
-        self.receivers.iter().find(|r| r.name == name)
-    }
-
-    fn wants(&self, receiver: &str, monitor: &str) -> bool {
-        let monitor = self.monitors.get(monitor);
-        self.receiver(receiver).is_some()
-            && monitor.is_some_and(|m| m.receivers.iter().any(|name| name == receiver))
-    }
+/// What happened in a few words, for every channel: they hold no name, and so no markup.
+pub(super) fn headline(pending: &Pending, definition: &Definition) -> String {
+    words::headline(pending, definition)
 }
 
-/// How long things take.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// Of one attempt.
-    deadline: Duration,
-    /// Between two attempts, growing from the one to the other.
-    shortest: Duration,
-    longest: Duration,
-    /// For the attempt in flight at shutdown.
-    grace: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(10),
-            shortest: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
-            grace: Duration::from_millis(1800),
-        }
-    }
-}
-
-/// Delivers messages until shutdown. Receivers come and go with `config`; one that is new begins
-/// at the head of the log as it is when this is called, so call it before the first evaluation.
-pub fn run_notifier(
-    ctx: SinkContext,
-    config: watch::Receiver<Arc<NotifyConfig>>,
-    metrics: Arc<dyn SinkMetrics>,
-) -> impl Future<Output = ()> + Send {
-    notifier(ctx, config, metrics, Pace::default())
-}
-
-/// Sends one message that says it is a test, through the same code as the others.
-///
-/// # Errors
-/// Why it was not delivered, without the URL.
-pub async fn send_test(
-    receiver: &ReceiverConfig,
-    labels: &BTreeMap<String, String>,
-) -> Result<(), Failure> {
-    let message = render::test_message(labels);
-    Sender::new(Pace::default().deadline)
-        .post(&receiver.slack_webhook_url, &message)
-        .await
-}
-
-/// A receiver's task.
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-fn notifier(
-    ctx: SinkContext,
-    mut config: watch::Receiver<Arc<NotifyConfig>>,
-    metrics: Arc<dyn SinkMetrics>,
-    pace: Pace,
-) -> impl Future<Output = ()> + Send {
-    let mut first = *ctx.head.borrow();
-    async move {
-        let mut running: BTreeMap<String, Running> = BTreeMap::new();
-        loop {
-            let current = Arc::clone(&config.borrow_and_update());
-            let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut running)
-                .into_iter()
-                .partition(|(name, _)| current.receiver(name).is_some());
-            running = kept;
-            for receiver in gone.into_values() {
-                receiver.stop().await;
-            }
-            for receiver in &current.receivers {
-                running.entry(receiver.name.clone()).or_insert_with(|| {
-                    let mut ctx = ctx.clone();
-                    ctx.shutdown = ctx.shutdown.child_token();
-                    let stop = ctx.shutdown.clone();
-                    let (config, metrics) = (config.clone(), Arc::clone(&metrics));
-                    let receiver = Receiver::new(&receiver.name, ctx, config, metrics, pace);
-                    let task = tokio::spawn(receiver.run(first));
-                    Running { stop, task }
-                });
-            }
-            let reloaded = ctx.shutdown.run_until_cancelled(config.changed()).await;
-            first = *ctx.head.borrow();
-            match reloaded {
-                Some(Ok(())) => {}
-                Some(Err(_)) => {
-                    ctx.shutdown.cancelled().await;
-                    break;
-                }
-                None => break,
-            }
-        }
-        for receiver in running.into_values() {
-            receiver.stop().await;
-        }
-    }
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "a receiver of messages stopped by itself");
-        }
-    }
+/// How bad an incident is; greater is worse.
+pub(super) fn severity(feature: &str, reason: Reason, value: f64, definition: &Definition) -> f64 {
+    words::severity(feature, reason, value, definition)
 }

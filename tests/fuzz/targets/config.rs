@@ -52,10 +52,13 @@ fn last(key: &str) -> &str {
 
 /// With secrets that are accepted in the place of the masks.
 fn unmasked(shown: &str) -> String {
-    let url = format!("slack_webhook_url = {MASK}");
-    shown
-        .replace(&url, "slack_webhook_url = \"https://127.0.0.1/\"")
-        .replace(MASK, "\"0123456789abcdef\"")
+    let mut shown = shown.to_owned();
+    // Of `slack_webhook_url`, too.
+    for key in ["webhook_url", "heartbeat_url"] {
+        let address = format!("{key} = \"https://127.0.0.1/\"");
+        shown = shown.replace(&format!("{key} = {MASK}"), &address);
+    }
+    shown.replace(MASK, "\"0123456789abcdef\"")
 }
 
 fn judge_refused(error: &ConfigError, text: &str) {
@@ -83,7 +86,16 @@ fn judge_refused(error: &ConfigError, text: &str) {
 fn is_only_secret(text: &str) -> bool {
     let of_secret = |line: &str| {
         let key = line.split('=').next().unwrap_or_default().trim();
-        let named = ["token", "password", "slack_webhook_url", "key_password"].contains(&key);
+        let named = [
+            "token",
+            "password",
+            "slack_webhook_url",
+            "webhook_url",
+            "heartbeat_url",
+            "bearer_token",
+            "key_password",
+        ]
+        .contains(&key);
         named && line.matches('=').count() == 1
     };
     let plain = !text.contains("\"\"\"") && !text.contains("'''") && !text.contains("[labels");

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use psiren::config::{Config, Environment, Overrides, Property};
+use psiren::config::{Channel, Config, Environment, Overrides, Property};
 use secrecy::ExposeSecret;
 
 use super::{MINIMAL, monitor, parse_with};
@@ -42,7 +42,10 @@ fn the_webhook_of_the_environment_is_a_receiver_for_all() {
     let config = parse_with(MINIMAL, &[("SLACK_WEBHOOK_URL", url)]).unwrap();
     assert_eq!(config.receivers.len(), 1);
     assert_eq!(config.receivers[0].name, "slack");
-    assert_eq!(config.receivers[0].slack_webhook_url.expose_secret(), url);
+    let Channel::Slack { webhook_url, .. } = &config.receivers[0].channel else {
+        panic!("{:?}", config.receivers[0]);
+    };
+    assert_eq!(webhook_url.expose_secret(), url);
     assert_eq!(config.monitors[0].notify, ["slack"]);
     assert!(!config.to_toml().contains("hooks.slack.com"));
 }
@@ -62,7 +65,11 @@ fn a_declared_slack_receiver_takes_its_address_from_the_environment() {
     let text = monitor("[notify.slack]\nmention = \"<!here>\"");
     let config = parse_with(&text, &[("SLACK_WEBHOOK_URL", "http://127.0.0.1:9/x")]).unwrap();
     assert_eq!(config.receivers.len(), 1);
-    assert_eq!(config.receivers[0].mention.as_deref(), Some("<!here>"));
+    let channel = &config.receivers[0].channel;
+    assert!(
+        matches!(channel, Channel::Slack { mention: Some(m), .. } if m == "<!here>"),
+        "{channel:?}"
+    );
 }
 
 #[test]

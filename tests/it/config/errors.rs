@@ -149,6 +149,36 @@ fn http_and_secrets() {
 }
 
 #[test]
+fn receivers_and_heartbeats() {
+    let with = |keys: &str| format!("[notify.oncall]\n{keys}");
+    let receivers = [
+        "slack_webhook_url = \"https://h/hunter2\"\nwebhook_url = \"https://h/hunter2\"",
+        "webhook_url_file = \"a\"\nalertmanager_url = \"http://h:9093\"",
+        "webhook_url = \"https://h/hunter2\"\nmention = \"<!here>\"",
+        "slack_webhook_url = \"https://h/hunter2\"\nbearer_token = \"hunter2\"",
+        "webhook_url = \"hunter2\"",
+        "webhook_url = \"https://h/hunter2\"\nbearer_token = \"Bearer hunter2\"",
+        "alertmanager_url = \"alertmanager:9093\"",
+        "alertmanager_url = \"http://user:hunter2@alertmanager:9093/api/v2/alerts\"",
+        "webhook_url = \"https://h/\"\nwebhook_url_file = \"hook\"",
+    ];
+    let mut cases = receivers.map(with).to_vec();
+    cases.push("heartbeat_url = \"ping/hunter2\"".to_owned());
+    cases.push("heartbeat_url_file = \"no/such/file\"".to_owned());
+    let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+    snapshot!(monitor_errors(&cases));
+}
+
+#[test]
+fn a_receiver_called_slack_has_no_second_address_beside_the_variable() {
+    let text = monitor("[notify.slack]\nalertmanager_url = \"http://h:9093\"");
+    assert!(parse(&text).is_ok());
+    let error = parse_with(&text, &[("SLACK_WEBHOOK_URL", "https://h/hunter2")]).unwrap_err();
+    let words = "`slack` has two addresses, SLACK_WEBHOOK_URL and alertmanager_url";
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[test]
 fn what_is_wrong_in_the_environment_has_no_place_in_the_file() {
     let texts: Vec<String> = [
         ("PSIREN_HTTP_LISTEN", "everywhere"),
@@ -185,6 +215,11 @@ fn no_error_repeats_a_secret() {
         "[kafka.options]\n\"sasl.passwort\" = \"hunter2\"",
         "[notify.a]\nslack_webhook_url = \"hunter2\"",
         "[notify.a]\nslack_webhook_url = [\"hunter2\"]",
+        "[notify.a]\nwebhook_url = \"hunter2\"",
+        "[notify.a]\nwebhok_url = \"hunter2\"",
+        "[notify.a]\nalertmanager_url = \"http://h\"\nbearer_tokn = \"hunter2\"",
+        "heartbeat_url = \"hunter2\"",
+        "heartbeat_ur = \"hunter2\"",
         "[kafka.sasl]\nmechanism = \"x\"\npasword = \"hunter2\"",
     ];
     for case in cases {

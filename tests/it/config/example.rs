@@ -117,11 +117,9 @@ fn every_example_is_accepted() {
     for secret in ["kafka", "key-password", "token"] {
         std::fs::write(folder.path().join(secret), "0123456789abcdef").unwrap();
     }
-    std::fs::write(
-        folder.path().join("slack"),
-        "https://hooks.slack.com/services/a",
-    )
-    .unwrap();
+    for address in ["slack", "webhook", "heartbeat"] {
+        std::fs::write(folder.path().join(address), "https://example.com/a").unwrap();
+    }
     let examples = examples();
     assert!(examples.len() > 20, "{}", examples.len());
     let receivers: Table =

@@ -59,6 +59,27 @@ fn a_changed_secret_is_named_and_not_told() {
         changes(&with("http://h/1"), &with("http://h/2")),
         [live("notify.a.slack_webhook_url")]
     );
+    let beats = |url: &str| monitor(&format!("heartbeat_url = \"{url}\""));
+    assert_eq!(
+        changes(&beats("http://h/1"), &beats("http://h/2")),
+        [live("monitor.flights.heartbeat_url")]
+    );
+}
+
+#[test]
+fn a_receiver_may_become_another_kind_at_once() {
+    let with = |keys: &str| monitor(&format!("[notify.a]\n{keys}"));
+    assert_eq!(
+        changes(
+            &with("slack_webhook_url = \"http://h/\""),
+            &with("alertmanager_url = \"http://h\"\nbearer_token = \"t\"")
+        ),
+        [
+            live("notify.a.alertmanager_url"),
+            live("notify.a.bearer_token"),
+            live("notify.a.slack_webhook_url"),
+        ]
+    );
 }
 
 #[test]
@@ -117,6 +138,7 @@ missing_above = 0.2
 invalid_above = 0.2
 stale_after = "1h"
 live_interval = "1s"
+heartbeat_url = "http://h/ping"
 idle_timeout = "1m"
 epsilon = 0.001
 [monitor.flights.features]

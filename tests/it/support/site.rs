@@ -180,6 +180,7 @@ fn monitor_config() -> MonitorConfig {
         idle_timeout_ms: 10_000,
         live_interval_ms: 500,
         stale_after_ms: 900_000,
+        heartbeat_url: None,
         notify: Vec::new(),
         start: StartPosition::Earliest,
         on_log_change: OnLogChange::Stop,

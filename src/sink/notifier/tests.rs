@@ -13,8 +13,12 @@ use super::super::testing::{
     report,
 };
 use super::*;
+use crate::config::Channel;
 use crate::drift::incident::ChangeKind::{self, Opened, Resolved};
 use crate::state::{LogBody, LogEntry};
+
+mod alertmanager;
+mod webhook;
 
 const SECRET: &str = "/services/T0P/SECRET";
 
@@ -23,17 +27,24 @@ const FAST: Pace = Pace {
     shortest: Duration::from_millis(5),
     longest: Duration::from_millis(20),
     grace: Duration::from_millis(100),
+    refresh: Duration::from_secs(3600),
 };
 
 fn receiver(name: &str, base: &str) -> ReceiverConfig {
     ReceiverConfig {
         name: name.to_owned(),
-        slack_webhook_url: format!("{base}{SECRET}").into(),
-        mention: None,
+        channel: Channel::Slack {
+            webhook_url: format!("{base}{SECRET}").into(),
+            mention: None,
+        },
     }
 }
 
 fn notify(receivers: Vec<ReceiverConfig>) -> Arc<NotifyConfig> {
+    Arc::new(notify_config(receivers))
+}
+
+fn notify_config(receivers: Vec<ReceiverConfig>) -> NotifyConfig {
     let names: Vec<String> = receivers.iter().map(|r| r.name.clone()).collect();
     let monitor = |name: &str| {
         let features = vec![
@@ -44,16 +55,17 @@ fn notify(receivers: Vec<ReceiverConfig>) -> Arc<NotifyConfig> {
         let notify = MonitorNotify {
             receivers: names.clone(),
             definition: Arc::new(definition(name, features)),
+            heartbeat_url: None,
         };
         (name.to_owned(), notify)
     };
-    Arc::new(NotifyConfig {
+    NotifyConfig {
         receivers,
         labels: BTreeMap::new(),
         monitors: [monitor("flights"), monitor("trains")].into(),
         public_url: None,
         dashboard_url: None,
-    })
+    }
 }
 
 fn news(monitor: &str, feature: &str, kind: ChangeKind) -> LogEntry {
@@ -72,15 +84,19 @@ struct Started {
 
 impl Started {
     fn new(log: &Arc<MemoryLog>, receivers: Vec<ReceiverConfig>) -> Self {
+        Self::at(FAST, log, notify(receivers))
+    }
+
+    fn at(pace: Pace, log: &Arc<MemoryLog>, config: Arc<NotifyConfig>) -> Self {
         let ctx = log.context();
         let metrics = CountingMetrics::new();
         let shutdown = ctx.shutdown.clone();
-        let config = watch::Sender::new(notify(receivers));
-        let task = tokio::spawn(notifier(
+        let config = watch::Sender::new(config);
+        let task = tokio::spawn(run_notifier_at(
+            pace,
             ctx,
             config.subscribe(),
             Arc::clone(&metrics) as _,
-            FAST,
         ));
         Self {
             metrics,

@@ -1,18 +1,24 @@
-//! One attempt to hand a message to a webhook. The URL is a secret: no error text holds it.
+//! One attempt to hand over a message, or to call an address. The URL may be a secret: no error text
+//! holds it.
 //!
-//! What an incoming webhook answers: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>;
+//! What an incoming webhook of Slack's answers: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>;
 //! 429 and `Retry-After`: <https://docs.slack.dev/apis/web-api/rate-limits>.
 
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::channel::{Post, Shown};
+
 /// The longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Characters of another one's words that are shown.
+const WORDS: usize = 200;
 
 /// Error words of Slack's that may be shown. Anything else an answer holds may echo the URL.
 const KNOWN_WORDS: [&str; 12] = [
@@ -47,7 +53,7 @@ pub enum Failure {
     Refused { words: String },
 }
 
-/// Sends to webhooks; builds its client when it is first needed.
+/// Asks one receiver; builds its client when it is first needed.
 #[derive(Debug)]
 pub(super) struct Sender {
     client: Option<Client>,
@@ -62,19 +68,33 @@ impl Sender {
         }
     }
 
-    /// Posts `message` once.
-    pub(super) async fn post(
-        &mut self,
-        webhook: &SecretString,
-        message: &Value,
-    ) -> Result<(), Failure> {
-        let client = match &self.client {
-            Some(client) => client,
-            None => self.client.insert(client(self.deadline)?),
+    /// Posts a message once.
+    pub(super) async fn post(&mut self, post: &Post) -> Result<(), Failure> {
+        let request = self.client()?.post(post.url.expose_secret());
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = match &post.bearer_token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
         };
-        let sent = client.post(webhook.expose_secret()).json(message).send();
-        match sent.await {
-            Ok(answer) => judge(answer).await,
+        self.send(request.body(post.body.clone()), post.shown).await
+    }
+
+    /// Gets an address once, for the sake of the call.
+    pub(super) async fn call(&mut self, url: &SecretString) -> Result<(), Failure> {
+        let request = self.client()?.get(url.expose_secret());
+        self.send(request, Shown::Nothing).await
+    }
+
+    fn client(&mut self) -> Result<&Client, Failure> {
+        match &mut self.client {
+            Some(client) => Ok(client),
+            none => Ok(none.insert(client(self.deadline)?)),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder, shown: Shown) -> Result<(), Failure> {
+        match request.send().await {
+            Ok(answer) => judge(answer, shown).await,
             Err(error) => Err(explain(error, self.deadline)),
         }
     }
@@ -98,14 +118,14 @@ fn client(deadline: Duration) -> Result<Client, Failure> {
         })
 }
 
-async fn judge(mut answer: Response) -> Result<(), Failure> {
+async fn judge(mut answer: Response, shown: Shown) -> Result<(), Failure> {
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
     let after = retry_after(answer.headers());
-    let word = known_word(&mut answer).await;
-    let words = format!("the receiver answered {}{word}", status.as_u16());
+    let said = said(&mut answer, shown).await;
+    let words = format!("the receiver answered {}{said}", status.as_u16());
     let temporary = |words| Failure::Temporary {
         words,
         after,
@@ -126,14 +146,29 @@ async fn judge(mut answer: Response) -> Result<(), Failure> {
     })
 }
 
-/// Slack's own word for the error, when the answer begins with one.
-async fn known_word(answer: &mut Response) -> String {
-    let text = match answer.chunk().await {
-        Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).trim().to_owned(),
-        _ => String::new(),
+/// What the receiver says is wrong, as far as it may be shown.
+async fn said(answer: &mut Response, shown: Shown) -> String {
+    let bytes = answer.chunk().await.ok().flatten().unwrap_or_default();
+    let words = match shown {
+        Shown::Nothing => None,
+        Shown::SlackWords => slack_word(&bytes).map(str::to_owned),
+        Shown::JsonText => json_text(&bytes),
     };
-    let known = KNOWN_WORDS.iter().find(|word| **word == text);
-    known.map(|word| format!(" ({word})")).unwrap_or_default()
+    words.map(|words| format!(" ({words})")).unwrap_or_default()
+}
+
+fn slack_word(bytes: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(bytes);
+    KNOWN_WORDS.into_iter().find(|word| *word == text.trim())
+}
+
+/// A JSON text, or the `message` of an object, which is how Alertmanager answers. What a proxy in
+/// front of it says is neither.
+fn json_text(bytes: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let text = value.as_str().or_else(|| value["message"].as_str())?;
+    let shown = text.chars().filter(|c| !c.is_control());
+    Some(shown.take(WORDS).collect())
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
@@ -154,7 +189,7 @@ fn explain(error: reqwest::Error, deadline: Duration) -> Failure {
     if error.is_builder() {
         return Failure::Refused {
             words: format!(
-                "the webhook url is not one that can be posted to ({})",
+                "the address is not one that can be asked ({})",
                 chain(&error)
             ),
         };
@@ -199,11 +234,25 @@ mod tests {
         assert_eq!(wait("soon"), None);
     }
 
+    #[test]
+    fn only_words_in_the_form_of_the_channel_are_shown() {
+        let shown = |bytes: &str| json_text(bytes.as_bytes());
+        assert_eq!(
+            shown("\"no\\u0007 labels\"\n").as_deref(),
+            Some("no labels")
+        );
+        let error = r#"{"code":602,"message":"startsAt in body"}"#;
+        assert_eq!(shown(error).as_deref(), Some("startsAt in body"));
+        assert_eq!(shown("<html>T0P/SECRET"), None);
+        assert_eq!(slack_word(b"no_service\n"), Some("no_service"));
+        assert_eq!(slack_word(b"no T0P/SECRET"), None);
+    }
+
     #[tokio::test]
     async fn a_url_that_is_none_is_refused_without_being_shown() {
         let mut sender = Sender::new(Duration::from_secs(1));
         for url in ["T0P/SECRET", "ftp://secret.example/x"] {
-            let failure = sender.post(&url.into(), &Value::Null).await.unwrap_err();
+            let failure = sender.call(&url.into()).await.unwrap_err();
             assert!(matches!(failure, Failure::Refused { .. }), "{failure}");
             assert!(!failure.to_string().to_lowercase().contains("secret"));
         }

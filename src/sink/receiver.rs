@@ -1,4 +1,4 @@
-//! The loop of one receiver: log → outbox → message → webhook, with a durable cursor.
+//! The loop of one receiver: log → outbox → message → channel, with a durable cursor.
 //!
 //! The cursor says before each attempt that it is made and after it how it went, so a message is
 //! lost by nothing and repeated only where its arrival is unknown; then it says so.
@@ -9,16 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::super::{Delivery, SinkContext, SinkMetrics};
+use super::channel::{self, Post};
+use super::notifier::{NotifyConfig, Pace};
 use super::outbox::{Attempt, Cursor, Outbox};
-use super::render::{self, Surroundings};
 use super::send::{Failure, Sender};
-use super::{NotifyConfig, Pace};
-use crate::config::ReceiverConfig;
+use super::{Delivery, SinkContext, SinkMetrics, now_ms};
 use crate::state::LogEntry;
+
+mod refresh;
+
+use self::refresh::Refresh;
 
 pub(super) struct Receiver {
     name: String,
@@ -38,6 +41,7 @@ pub(super) struct Receiver {
     stored: Cursor,
     /// The last attempt failed: what comes meanwhile is merged.
     failing: Option<Failing>,
+    refresh: Refresh,
 }
 
 struct Failing {
@@ -55,6 +59,8 @@ impl Receiver {
     ) -> Self {
         Self {
             name: name.to_owned(),
+            // Whatever the channel: with another name an upgrade, or another channel for the same
+            // receiver, would lose or repeat what waits.
             sink: format!("slack.{name}"),
             ctx,
             config,
@@ -66,6 +72,7 @@ impl Receiver {
             read: 0,
             stored: Cursor::default(),
             failing: None,
+            refresh: Refresh::new(Instant::now() + pace.refresh),
         }
     }
 
@@ -81,8 +88,14 @@ impl Receiver {
             let config = Arc::clone(&self.config.borrow_and_update());
             self.outbox
                 .retain(|monitor| config.wants(&self.name, monitor));
-            if let Some((attempt, receiver, message)) = self.message(&config) {
-                self.attempt(attempt, receiver, &message).await?;
+            if let Some((attempt, post)) = self.message(&config) {
+                match post {
+                    Some(post) => self.attempt(attempt, &post).await?,
+                    None => self.outbox.delivered(&attempt),
+                }
+            }
+            if self.refresh.is_due() {
+                self.refresh().await?;
             }
         }
         None
@@ -137,7 +150,8 @@ impl Receiver {
             }
             let cursor = self.outbox.cursor(None);
             self.store(cursor).await?;
-            self.ctx.grown(self.read).await?;
+            let (mut ctx, read) = (self.ctx.clone(), self.read);
+            self.refreshing(ctx.grown(read)).await??;
         }
         Some(())
     }
@@ -156,34 +170,20 @@ impl Receiver {
         self.outbox.absorb(seq, entry, wanted);
     }
 
-    fn message(&self, config: &NotifyConfig) -> Option<(Attempt, ReceiverConfig, Value)> {
+    /// What to tell next, and the request that does, where the channel needs one.
+    fn message(&self, config: &NotifyConfig) -> Option<(Attempt, Option<Post>)> {
         let (attempt, pending) = self.outbox.next()?;
-        let receiver = config.receiver(&self.name)?;
-        let around = Surroundings {
-            definition: &config.monitors.get(&attempt.monitor)?.definition,
-            labels: &config.labels,
-            mention: receiver.mention.as_deref(),
-            public_url: config.public_url.as_deref(),
-            dashboard_url: config.dashboard_url.as_deref(),
-        };
-        let message = render::message(pending, &around);
-        Some((attempt, receiver.clone(), message))
+        let channel = &config.receiver(&self.name)?.channel;
+        let around = config.around(&attempt.monitor)?;
+        let post = channel::post(channel, &attempt, pending, &around, now_ms());
+        Some((attempt, post))
     }
 
-    async fn attempt(
-        &mut self,
-        attempt: Attempt,
-        receiver: ReceiverConfig,
-        message: &Value,
-    ) -> Option<()> {
+    async fn attempt(&mut self, attempt: Attempt, post: &Post) -> Option<()> {
         let cursor = self.outbox.cursor(Some(attempt.clone()));
         self.store(cursor).await?;
-        let result = self.send(&receiver, message).await?;
-        let delivery = match &result {
-            Ok(()) => Delivery::Delivered,
-            Err(Failure::Temporary { .. }) => Delivery::Retried,
-            Err(Failure::Refused { .. }) => Delivery::Refused,
-        };
+        let result = self.send(post).await?;
+        let delivery = Delivery::of(&result);
         match &result {
             Ok(()) => self.outbox.delivered(&attempt),
             Err(Failure::Temporary {
@@ -205,12 +205,8 @@ impl Receiver {
     }
 
     /// One attempt; at shutdown it has a little time left. `None` when it was abandoned.
-    async fn send(
-        &mut self,
-        receiver: &ReceiverConfig,
-        message: &Value,
-    ) -> Option<Result<(), Failure>> {
-        let post = self.sender.post(&receiver.slack_webhook_url, message);
+    async fn send(&mut self, post: &Post) -> Option<Result<(), Failure>> {
+        let post = self.sender.post(post);
         let shutdown = async {
             self.ctx.shutdown.cancelled().await;
             tokio::time::sleep(self.pace.grace).await;
@@ -253,7 +249,7 @@ impl Receiver {
                 if news {
                     tracing::error!(
                         receiver = self.name,
-                        "a message was refused: {words}; it waits for a reload or a restart with another webhook"
+                        "a message was refused: {words}; it waits for a reload or a restart with another address"
                     );
                 }
                 self.wait(None).await
@@ -263,8 +259,8 @@ impl Receiver {
 
     /// Waits for a reload, and for `pause` at most when there is one.
     async fn wait(&mut self, pause: Option<Duration>) -> Option<()> {
-        let Self { config, ctx, .. } = self;
-        let reload = async {
+        let (mut config, shutdown) = (self.config.clone(), self.ctx.shutdown.clone());
+        let reload = async move {
             if config.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -275,7 +271,7 @@ impl Receiver {
                 None => reload.await,
             }
         };
-        ctx.shutdown.run_until_cancelled(until).await
+        self.refreshing(shutdown.run_until_cancelled(until)).await?
     }
 
     async fn store(&mut self, cursor: Cursor) -> Option<()> {
@@ -293,7 +289,7 @@ impl Receiver {
 }
 
 impl Pace {
-    fn pauses(&self) -> ExponentialBackoff {
+    pub(super) fn pauses(&self) -> ExponentialBackoff {
         ExponentialBuilder::default()
             .with_min_delay(self.shortest)
             .with_max_delay(self.longest)

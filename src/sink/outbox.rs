@@ -242,7 +242,7 @@ impl Evaluation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{change, entry, report};
+    use super::super::testing::{change, entry, report};
     use super::*;
     use crate::drift::Reason;
 
