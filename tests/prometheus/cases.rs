@@ -2,6 +2,7 @@
 
 mod alerts;
 mod dashboard;
+mod receiver;
 
 use crate::stage::Stage;
 
@@ -23,5 +24,9 @@ pub(crate) const ALL: &[(&str, Case)] = &[
     (
         "alertmanager_hears_of_an_incident_and_of_its_end",
         alerts::alertmanager_hears_of_an_incident_and_of_its_end,
+    ),
+    (
+        "an_alertmanager_is_told_of_incidents_and_again_when_it_forgot",
+        receiver::an_alertmanager_is_told_of_incidents_and_again_when_it_forgot,
     ),
 ];

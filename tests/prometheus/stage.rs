@@ -40,7 +40,7 @@ impl Stage {
         let broker = Broker::start();
         let pages = Webhook::start([]);
         let psiren = start_psiren(at, &broker.address);
-        let alertmanager = start_alertmanager(at, &pages.url);
+        let alertmanager = start_alertmanager(at, &pages.url, "127.0.0.1:0");
         let prometheus = start_prometheus(at, &psiren.address, &alertmanager.address);
         let stage = Self {
             psiren,
@@ -126,7 +126,8 @@ checkpoint_interval = "200ms"
     Program::start(&mut command, folder.join("psiren.log"), "http://")
 }
 
-fn start_alertmanager(folder: &Path, webhook: &str) -> Program {
+/// An Alertmanager that listens on `listen` and sends to `webhook`.
+pub(crate) fn start_alertmanager(folder: &Path, webhook: &str, listen: &str) -> Program {
     let config = format!(
         r#"
 route:
@@ -145,7 +146,7 @@ receivers:
     command.current_dir(folder).args([
         "--config.file=alertmanager.yml",
         "--storage.path=alertmanager",
-        "--web.listen-address=127.0.0.1:0",
+        &format!("--web.listen-address={listen}"),
         // No cluster: else it listens on a port of its own.
         "--cluster.listen-address=",
     ]);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Case;
 use crate::flights::{Golden, flights, golden, reference};
 use crate::kafka::Kafka;
-use crate::psiren::Home;
+use crate::psiren::{Home, Psiren};
 use crate::topic::{Record, Topic, unique};
 use crate::wait;
 use crate::webhook::{Answer, Webhook};
@@ -58,12 +58,26 @@ idle_timeout = "2s"
     )
 }
 
-/// The flights are appended now, so every change is news.
+/// Whom the healthy evaluations of `flights` call. It answers with 204.
+fn heartbeat() -> (Webhook, String) {
+    let called = Webhook::start(std::iter::repeat(Answer::Status(204)));
+    let key = format!("heartbeat_url = \"{}\"\n", called.url);
+    (called, key)
+}
+
+/// Calls that `psiren` has made.
+fn calls(psiren: &Psiren) -> Option<f64> {
+    let labels = [("channel", "heartbeat/flights"), ("result", "ok")];
+    psiren.metric("psiren_notifications_total", &labels)
+}
+
+/// The flights are appended now, so every change is news, and every evaluation a healthy one.
 fn each_change_is_told_once(kafka: &Kafka) {
     let topic = now(kafka, "told");
     let webhook = Webhook::start([]);
     let features = ["dep_delay", "arr_delay"];
-    let config = monitor(&topic, &webhook, r#"["dep_delay", "arr_delay"]"#);
+    let (_called, key) = heartbeat();
+    let config = monitor(&topic, &webhook, r#"["dep_delay", "arr_delay"]"#) + &key;
     let home = Home::new(kafka, &unique("told"), &config);
     let psiren = home.start();
 
@@ -71,6 +85,7 @@ fn each_change_is_told_once(kafka: &Kafka) {
     wait::until("every message", LIMIT, || {
         webhook.delivered().len() >= changes.len()
     });
+    wait::until("a call", LIMIT, || calls(&psiren) >= Some(1.0));
     psiren.terminate();
     let again = home.start();
     again.wait_ready();
@@ -141,12 +156,14 @@ fn history_is_summed_up_in_one_message(kafka: &Kafka) {
         .collect();
     topic.produce(&records);
     let webhook = Webhook::start([]);
-    let config = monitor(&topic, &webhook, r#"["temp", "pressure"]"#);
+    let (_called, key) = heartbeat();
+    let config = monitor(&topic, &webhook, r#"["temp", "pressure"]"#) + &key;
     let home = Home::new(kafka, &unique("history"), &config);
     let psiren = home.start();
     wait::until("a message", LIMIT, || !webhook.delivered().is_empty());
     let rows = home.rows();
     assert!(rows.len() > 500, "{} rows before the message", rows.len());
+    assert_eq!(calls(&psiren), Some(0.0), "nothing of now was evaluated");
     psiren.terminate();
     let delivered = webhook.delivered();
     assert_eq!(delivered.len(), 1, "{delivered:#?}");
