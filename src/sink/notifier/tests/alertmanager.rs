@@ -215,6 +215,27 @@ async fn a_refresh_that_fails_is_counted_and_holds_up_no_message() {
 }
 
 #[tokio::test]
+async fn why_a_refresh_fails_is_logged_once() {
+    let captured = logged();
+    let (server, log) = (server(500).await, MemoryLog::new());
+    let (state, entry) = open_incident();
+    log.push_with(&state, entry);
+    let named = ReceiverConfig {
+        name: "refreshed".to_owned(),
+        ..alertmanager(&server.uri())
+    };
+    let started = Started::at(OFTEN, &log, notify(vec![named]));
+    started.metrics.until("refreshed retried", 4).await;
+    started.stop().await;
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let ours = text.lines().filter(|line| line.contains("\"refreshed\""));
+    let ours: Vec<&str> = ours.filter(|line| line.contains("psiren::sink")).collect();
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    let words = "what is open could not be sent again: the receiver answered 500";
+    assert!(ours[0].contains(words), "{ours:?}");
+}
+
+#[tokio::test]
 async fn a_reminder_needs_no_message_and_a_summary_fires_what_is_open() {
     let (server, log) = (server(200).await, MemoryLog::new());
     let started = Started::new(&log, vec![alertmanager(&server.uri())]);
