@@ -441,13 +441,13 @@ async fn a_silence_outlives_the_process_and_what_is_open_after_it_is_told_once()
         .change_silence(hour_of_silence(None))
         .unwrap()
         .unwrap();
-    assert_eq!(before.view.silences, [silence.clone()]);
+    assert_eq!(before.view.silences, std::slice::from_ref(&silence));
     before.tell(0..3, Shape::Drifted, 0);
     assert_eq!(before.view.incidents.len(), 1, "figures go on");
     assert_eq!(told(&log), [[false]]);
 
     let mut after = evaluator(&config("m"), &log);
-    assert_eq!(after.view.silences, [silence.clone()]);
+    assert_eq!(after.view.silences, std::slice::from_ref(&silence));
     after.settle();
     after.state.told_at_ms = Some(0);
     after.tick().await;
