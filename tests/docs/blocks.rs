@@ -9,6 +9,8 @@ const FOLDERS: [&str; 3] = ["docs", "fixtures", "grafana"];
 pub(crate) struct Block {
     /// The document, by its path from the root.
     pub(crate) document: String,
+    /// The heading it stands under.
+    pub(crate) section: String,
     /// What stands after the fence.
     pub(crate) language: String,
     pub(crate) text: String,
@@ -64,12 +66,14 @@ fn blocks(file: &Path) -> Vec<Block> {
     let document = document.display().to_string();
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
+    let mut section = String::new();
     for line in text.lines() {
         match (line.trim_start().strip_prefix("```"), &mut open) {
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(language), None) => {
                 open = Some(Block {
                     document: document.clone(),
+                    section: section.clone(),
                     language: language.trim().to_owned(),
                     text: String::new(),
                 });
@@ -77,6 +81,9 @@ fn blocks(file: &Path) -> Vec<Block> {
             (None, Some(block)) => {
                 block.text.push_str(line);
                 block.text.push('\n');
+            }
+            (None, None) if line.starts_with('#') => {
+                line.trim_start_matches('#').trim().clone_into(&mut section);
             }
             (None, None) => {}
         }

@@ -25,13 +25,18 @@ const STAND_INS: [(&str, &str); 6] = [
 /// A new folder for `block`: its files, `psiren.toml` as README.md has it, and its reference unless the block builds
 /// that itself.
 pub(crate) fn of(block: &Block) -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for (name, file) in STAND_INS {
-        symlink(root().join(file), folder.path().join(name)).expect("a link");
-    }
+    let folder = with_stand_ins();
     fs::write(folder.path().join("psiren.toml"), configuration()).expect("a configuration");
     if !block.text.contains("--output reference.json") {
         build_reference(folder.path());
+    }
+    folder
+}
+
+pub(crate) fn with_stand_ins() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, file) in STAND_INS {
+        symlink(root().join(file), folder.path().join(name)).expect("a link");
     }
     folder
 }

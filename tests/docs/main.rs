@@ -1,5 +1,5 @@
 //! The documents, executed: each fenced block of shell, Python and JSON is a test, named by its document and first
-//! line.
+//! line. docs/migrating.md is held against the numbers of what people come from.
 //!
 //! A shell block runs line by line in a folder of its own, on real programs: psiren, `psiren run` over an embedded
 //! broker with the flights in it, and a receiver of messages. The few blocks that cannot run here stand in
@@ -9,6 +9,7 @@ mod blocks;
 mod broker;
 mod cases;
 mod folder;
+mod migrating;
 mod not_run;
 #[expect(dead_code, reason = "the tests on a broker send other signals too")]
 #[path = "../broker/process.rs"]

@@ -1,4 +1,4 @@
-//! The shell blocks that do not run here, and why.
+//! The blocks that do not run here, and why. Python is compiled all the same.
 
 use crate::blocks::Block;
 
@@ -34,6 +34,21 @@ pub(crate) const NOT_RUN: &[NotRun] = &[
         document: "docs/operations.md",
         first_line: "psiren trigger --url https://psiren.example.com/prefix --token-file /run/secrets/token --fail-on likely",
         reason: "asks an address that is only an example; tests/it/client.rs uses the same options on loopback",
+    },
+    NotRun {
+        document: "docs/migrating.md",
+        first_line: "def psi_of_quantiles(reference, production, buckets=10):",
+        reason: "needs pandas; fixtures/migrating/golden.py computes the same",
+    },
+    NotRun {
+        document: "docs/migrating.md",
+        first_line: "def psi_of_percentiles(reference, production, buckets=10):",
+        reason: "needs numpy; fixtures/migrating/golden.py computes the same",
+    },
+    NotRun {
+        document: "docs/migrating.md",
+        first_line: "both = np.concatenate([reference.dropna(), current.dropna()])",
+        reason: "needs numpy; fixtures/migrating/golden.py computes the same",
     },
 ];
 
