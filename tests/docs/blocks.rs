@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders whose Markdown is read, besides the files at the root.
-const FOLDERS: [&str; 3] = ["docs", "fixtures", "grafana"];
+const FOLDERS: [&str; 4] = ["deploy", "docs", "fixtures", "grafana"];
 
 pub(crate) struct Block {
     /// The document, by its path from the root.

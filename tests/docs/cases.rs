@@ -46,10 +46,7 @@ fn trial(block: Block) -> Option<Trial> {
         }));
     }
     let run: fn(&Block) -> Result<Completion, Failed> = match block.language.as_str() {
-        _ if block.is_shell() => |block| {
-            shell::run(block);
-            Ok(Completion::Completed)
-        },
+        _ if block.is_shell() => |block| Ok(shell::run(block)),
         "python" => python::run,
         "json" => |block| {
             serde_json::from_str::<serde_json::Value>(&block.text)?;

@@ -26,6 +26,9 @@ const STAND_INS: [(&str, &str); 6] = [
 /// that itself.
 pub(crate) fn of(block: &Block) -> TempDir {
     let folder = with_stand_ins();
+    if block.text.contains("deploy/") {
+        copy(&root().join("deploy"), &folder.path().join("deploy"));
+    }
     fs::write(folder.path().join("psiren.toml"), configuration()).expect("a configuration");
     if !block.text.contains("--output reference.json") {
         build_reference(folder.path());
@@ -39,6 +42,20 @@ pub(crate) fn with_stand_ins() -> TempDir {
         symlink(root().join(file), folder.path().join(name)).expect("a link");
     }
     folder
+}
+
+/// A copy, because blocks write there.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).expect("a copy");
+        }
+    }
 }
 
 /// The whole configuration of README.md.

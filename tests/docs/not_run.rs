@@ -36,6 +36,11 @@ pub(crate) const NOT_RUN: &[NotRun] = &[
         reason: "asks an address that is only an example; tests/it/client.rs uses the same options on loopback",
     },
     NotRun {
+        document: "deploy/kubernetes/README.md",
+        first_line: "kubectl create namespace psiren",
+        reason: "needs a cluster; kustomize builds the overlays in the block before",
+    },
+    NotRun {
         document: "docs/migrating.md",
         first_line: "def psi_of_quantiles(reference, production, buckets=10):",
         reason: "needs pandas; fixtures/migrating/golden.py computes the same",

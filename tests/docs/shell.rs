@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use libtest_mimic::Completion;
 use tempfile::TempDir;
 
 use crate::blocks::Block;
@@ -13,6 +14,10 @@ use crate::broker::Broker;
 use crate::folder;
 use crate::program::Program;
 use crate::webhook::Webhook;
+
+/// Programs that cannot be had from the packages that `.ci/run` installs. A block that begins with one is ignored where
+/// it is not there.
+const WHERE_THERE: [&str; 1] = ["kubectl"];
 
 /// Commands that do not exit with 0, by how their line begins.
 const EXIT_CODES: [(&str, i32); 1] = [(
@@ -22,7 +27,11 @@ const EXIT_CODES: [(&str, i32); 1] = [(
 )];
 
 /// What the documents say that a command prints, in words that are not beside the block.
-const PRINTS: [(&str, &[&str]); 4] = [
+const PRINTS: [(&str, &[&str]); 5] = [
+    (
+        "kubectl kustomize",
+        &["kind: PodMonitor", "kind: PrometheusRule", "psiren:0.1.0"],
+    ),
     (
         "psiren reference inspect reference.json",
         &["dep_delay", "carrier"],
@@ -83,7 +92,10 @@ struct Surroundings {
     running: Option<Program>,
 }
 
-pub(crate) fn run(block: &Block) {
+pub(crate) fn run(block: &Block) -> Completion {
+    if let Some(program) = lacking(block) {
+        return Completion::ignored_with(format!("{program} is not installed"));
+    }
     let mut surroundings = Surroundings {
         folder: folder::of(block),
         broker: block.text.contains("psiren.toml").then(Broker::start),
@@ -98,6 +110,16 @@ pub(crate) fn run(block: &Block) {
     if let Some(program) = surroundings.running {
         program.stop();
     }
+    Completion::Completed
+}
+
+/// The program of [`WHERE_THERE`] that the block begins with and that is not there.
+fn lacking(block: &Block) -> Option<&'static str> {
+    let begins = |program: &&str| block.first_line().starts_with(program);
+    let program = WHERE_THERE.into_iter().find(begins)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    (!there).then_some(program)
 }
 
 fn play(step: &Step, surroundings: &mut Surroundings) {
