@@ -21,6 +21,11 @@ pub(crate) const NOT_RUN: &[NotRun] = &[
         reason: "needs Docker and images from outside; tests/it holds the files it uses against the program",
     },
     NotRun {
+        document: "docs/README.md",
+        first_line: "PSIREN_SCREENSHOTS=\"$PWD/docs/images\" cargo test --test browser -- looks_right",
+        reason: "a part of `cargo test`, which takes the pictures to another folder",
+    },
+    NotRun {
         document: "docs/fuzzing.md",
         first_line: "TMPDIR=/dev/shm cargo +nightly fuzz run event fuzz/corpus/event fixtures/fuzz/event -- -max_total_time=60",
         reason: "needs a nightly compiler and cargo-fuzz; the corpora are replayed by tests/fuzz",
