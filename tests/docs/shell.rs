@@ -30,7 +30,7 @@ const EXIT_CODES: [(&str, i32); 1] = [(
 const PRINTS: [(&str, &[&str]); 5] = [
     (
         "kubectl kustomize",
-        &["kind: PodMonitor", "kind: PrometheusRule", "psiren:0.1.0"],
+        &["kind: PodMonitor", "kind: PrometheusRule", "image: psiren:"],
     ),
     (
         "psiren reference inspect reference.json",
