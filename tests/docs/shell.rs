@@ -41,7 +41,7 @@ const PRINTS: [(&str, &[&str]); 5] = [
         &["worst", "likely"],
     ),
     (
-        "psiren check fixtures/flights/production.parquet",
+        "psiren check fixtures/flights/production.parquet --reference fixtures/flights/reference.parquet --timestamp ts",
         &[
             "2013-09-18T00:00:00Z,check,,origin,final,0.00841",
             "560 511 548 0",
