@@ -1,7 +1,8 @@
 //! Runs a shell block as it is written, line by line.
 //!
 //! What the environment says differs from a reader's: `psiren` is the program under test, addresses are free ports and
-//! the embedded broker. `psiren run` goes on beside the lines that follow it and is ended after the last.
+//! the embedded broker. `psiren run` goes on beside the lines that follow it and is ended after the last; a block that
+//! speaks of `$PSIREN_URL` finds one running.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -27,7 +28,11 @@ const EXIT_CODES: [(&str, i32); 1] = [(
 )];
 
 /// What the documents say that a command prints, in words that are not beside the block.
-const PRINTS: [(&str, &[&str]); 5] = [
+const PRINTS: [(&str, &[&str]); 6] = [
+    (
+        "curl -fsS -X DELETE",
+        &["\"id\":\"flights.1\"", "\"reason\":\"new timetable\""],
+    ),
     (
         "kubectl kustomize",
         &["kind: PodMonitor", "kind: PrometheusRule", "image: psiren:"],
@@ -96,12 +101,17 @@ pub(crate) fn run(block: &Block) -> Completion {
     if let Some(program) = lacking(block) {
         return Completion::ignored_with(format!("{program} is not installed"));
     }
+    let finds_one = block.text.contains("$PSIREN_URL");
+    let wants_broker = finds_one || block.text.contains("psiren.toml");
     let mut surroundings = Surroundings {
         folder: folder::of(block),
-        broker: block.text.contains("psiren.toml").then(Broker::start),
+        broker: wants_broker.then(Broker::start),
         webhook: Webhook::start([]),
         running: None,
     };
+    if finds_one {
+        surroundings.start("psiren run --config psiren.toml");
+    }
     let steps = steps(block);
     assert!(!steps.is_empty(), "a block without commands");
     for step in steps {
@@ -124,13 +134,11 @@ fn lacking(block: &Block) -> Option<&'static str> {
 
 fn play(step: &Step, surroundings: &mut Surroundings) {
     let line = step.command.as_str();
-    let mut command = surroundings.command(line);
     if line.starts_with("psiren run ") {
-        let folder = surroundings.folder.path();
-        surroundings.running = Some(Program::start(&mut command, folder, "psi.csv"));
+        surroundings.start(line);
         return;
     }
-    let output = command.output().expect("bash starts");
+    let output = surroundings.command(line).output().expect("bash starts");
     let expected = EXIT_CODES.iter().find(|(start, _)| line.starts_with(start));
     let expected = expected.map_or(0, |(_, code)| *code);
     assert_eq!(
@@ -152,6 +160,11 @@ fn play(step: &Step, surroundings: &mut Surroundings) {
 }
 
 impl Surroundings {
+    fn start(&mut self, line: &str) {
+        let mut command = self.command(line);
+        self.running = Some(Program::start(&mut command, self.folder.path(), "psi.csv"));
+    }
+
     /// `line` in bash, in this folder and with nothing of the environment of whoever runs the tests but `PATH`.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new("bash");
