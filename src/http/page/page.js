@@ -277,7 +277,10 @@ async function refresh() {
     running = false;
   }
   draw();
-  if (known.status) document.documentElement.dataset.ready = 'true';
+  if (known.status && !document.documentElement.dataset.ready) {
+    document.documentElement.dataset.ready = 'true';
+    performance.mark('psiren-ready');
+  }
   next?.();
 }
 
