@@ -29,6 +29,7 @@
 //!    ▼
 //! DriftReport
 //!    │  IncidentBook::observe          what opened, what ended
+//!    │  SilenceBook::hush              what of it nobody is told
 //!    │  ReportLog::commit              with closed_through and the incidents, one transaction
 //!    ▼
 //! report log ──▶ CSV, messages, HTTP and page, each at its own pace

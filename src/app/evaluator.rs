@@ -4,6 +4,7 @@
 
 mod figures;
 mod notices;
+mod silences;
 mod windows;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::drift::{DriftReport, Reason, Trigger};
 use crate::health::Health;
-use crate::http::state::{CheckOutcome, MonitorView};
+use crate::http::state::{CheckOutcome, MonitorView, SilenceRequest};
 use crate::metrics::MonitorMetrics;
 use crate::monitor::Monitor;
 use crate::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
@@ -44,6 +45,7 @@ pub(crate) type CheckReply = oneshot::Sender<Result<CheckOutcome, String>>;
 pub(crate) struct Wiring {
     pub mailbox: UnboundedReceiver<EvaluatorMessage>,
     pub checks: Receiver<CheckReply>,
+    pub silences: Receiver<SilenceRequest>,
     pub workers: Vec<Sender<WorkerCommand>>,
     /// Asks the broker where logs end.
     pub ends: Ends,
@@ -65,6 +67,8 @@ pub(crate) struct Evaluator {
     unwritten: Vec<LogEntry>,
     /// How long each report among `unwritten` took to compute.
     took: Vec<Duration>,
+    /// What the report log holds of silences is not what `state` does.
+    silences_changed: bool,
     view: MonitorView,
     caught_up_since: Option<Instant>,
     /// Once at least since this evaluator began.
@@ -94,6 +98,7 @@ impl Evaluator {
             state,
             unwritten: Vec::new(),
             took: Vec::new(),
+            silences_changed: false,
             view: MonitorView::default(),
             caught_up_since: None,
             was_caught_up: false,
@@ -113,6 +118,9 @@ impl Evaluator {
             this.wiring.frontier.close_through(end);
         }
         this.state.incidents.retain(&this.monitor.definition);
+        this.state.silences.retain(&this.monitor.definition);
+        this.view.silences = this.state.silences.silences().to_vec();
+        this.wiring.metrics.silences(this.view.silences.len());
         this.view.incidents = this.state.incidents.open();
         this.wiring.metrics.incidents(&this.view.incidents);
         this.view.stale = this.state.incidents.is_open("", Reason::Stale);
@@ -145,6 +153,11 @@ impl Evaluator {
                     // Whoever asked may have gone.
                     let _ = reply.send(outcome);
                 }
+                Some(request) = self.wiring.silences.recv() => {
+                    let outcome = self.change_silence(request.change);
+                    // Whoever asked may have gone.
+                    let _ = request.reply.send(outcome);
+                }
                 _ = live.tick() => self.evaluate_live().await,
                 _ = tick.tick() => self.tick().await,
             }
@@ -176,6 +189,7 @@ impl Evaluator {
                 self.wiring.metrics.caught_up(self.view.caught_up);
                 self.wiring.metrics.stale(self.view.stale);
                 self.wiring.metrics.incidents(&self.view.incidents);
+                self.wiring.metrics.silences(self.view.silences.len());
                 if let Some(report) = &self.view.last_final {
                     self.wiring.metrics.show(report);
                 }
@@ -206,7 +220,7 @@ impl Evaluator {
 
     /// Stores what was decided, then shows it. False: the store failed and this is tried again.
     fn write(&mut self) -> bool {
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && !self.silences_changed {
             return true;
         }
         self.state.closed_through = self.closing.ring.closed_through();
@@ -222,6 +236,7 @@ impl Evaluator {
         let latch = format!("report log of {name}");
         match stored {
             Ok(head) => {
+                self.silences_changed = false;
                 if std::mem::take(&mut self.complained) {
                     self.wiring.health.release(&latch);
                 }
@@ -261,7 +276,9 @@ impl Evaluator {
             }
         }
         self.view.incidents = self.state.incidents.open();
+        self.view.silences = self.state.silences.silences().to_vec();
         self.wiring.metrics.incidents(&self.view.incidents);
+        self.wiring.metrics.silences(self.view.silences.len());
         self.publish();
         self.wiring.log_head.send_if_modified(|known| {
             let grew = *known < head;
@@ -289,7 +306,8 @@ impl Evaluator {
         if !self.unwritten.is_empty() {
             return;
         }
-        self.judge_silence();
+        self.judge_staleness();
+        self.end_silences();
         self.remind();
         self.summarise();
         self.write();

@@ -221,6 +221,7 @@ impl Parts {
             let name = monitor.definition.monitor.clone();
             let (mail, mailbox) = mpsc::unbounded_channel();
             let (checks_in, checks) = mpsc::channel(16);
+            let (silences_in, silences) = mpsc::channel(16);
             let (view_in, view) = watch::channel(Arc::default());
             let watched = Watched {
                 monitor: Arc::clone(monitor),
@@ -232,6 +233,7 @@ impl Parts {
             let wiring = Wiring {
                 mailbox,
                 checks,
+                silences,
                 workers: self.workers.clone(),
                 ends: Ends {
                     commands: self.assigner.clone(),
@@ -249,7 +251,14 @@ impl Parts {
             evaluation.tasks.push(tokio::spawn(evaluator.run()));
             evaluation.mailboxes.insert(name, mail);
             evaluation.watched.push(watched);
-            evaluation.handles.push(handle(monitor, view, checks_in));
+            evaluation.handles.push(MonitorHandle {
+                config: Arc::new(monitor.config.clone()),
+                definition: Arc::new(monitor.definition.clone()),
+                left_out: Arc::new(monitor.left_out.clone()),
+                view,
+                checks: checks_in,
+                silences: silences_in,
+            });
         }
         Ok(evaluation)
     }
@@ -474,20 +483,6 @@ fn last_final(log: &dyn ReportLog, monitor: &Monitor) -> Result<Option<DriftRepo
     Ok(reports
         .take(1)
         .find(|report| report.features.len() == features))
-}
-
-fn handle(
-    monitor: &Arc<Monitor>,
-    view: watch::Receiver<Arc<crate::http::state::MonitorView>>,
-    checks: mpsc::Sender<super::evaluator::CheckReply>,
-) -> MonitorHandle {
-    MonitorHandle {
-        config: Arc::new(monitor.config.clone()),
-        definition: Arc::new(monitor.definition.clone()),
-        left_out: Arc::new(monitor.left_out.clone()),
-        view,
-        checks,
-    }
 }
 
 /// What the notifier needs to know of the configuration.

@@ -90,6 +90,9 @@ pub struct IncidentChange {
     pub previous: Option<f64>,
     /// When the incident opened: the end of that window, event time.
     pub since_ms: i64,
+    /// Nobody is told of it: the incident opened under a [silence](super::silence).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silenced: bool,
 }
 
 /// An incident that is open.
@@ -280,6 +283,7 @@ impl Unnamed {
             value: self.value,
             previous: self.previous,
             since_ms: self.since_ms,
+            silenced: false,
         }
     }
 }

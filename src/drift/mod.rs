@@ -1,4 +1,4 @@
-//! The pure drift core: values → buckets → panes → windows → PSI → status → incidents.
+//! The pure drift core: values → buckets → panes → windows → PSI → status → incidents → silences.
 //!
 //! Nothing here does I/O, reads a clock, is async, knows Kafka or panics on input; time comes in as
 //! milliseconds since the Unix epoch. Types that are stored or shown derive serde's traits, which
@@ -7,7 +7,7 @@
 //! ```text
 //! Value ─ Binning::cell ─▶ Cell ─ PartitionPanes::record ─▶ Pane ─ take_sealed ─▶ SealedPane
 //!       ─ WindowRing::add / close ─▶ WindowSnapshot ─ Definition::evaluate ─▶ DriftReport
-//!       ─ IncidentBook::observe ─▶ IncidentChange
+//!       ─ IncidentBook::observe ─▶ IncidentChange ─ SilenceBook::hush ─▶ told or silenced
 //! ```
 #![deny(
     clippy::disallowed_methods,
@@ -31,6 +31,7 @@ pub mod psi;
 pub mod reference;
 pub mod report;
 pub mod ring;
+pub mod silence;
 pub mod status;
 pub mod window;
 pub mod words;
@@ -47,5 +48,6 @@ pub use report::{
     ClosedBy, Definition, DriftReport, FeatureDefinition, FeatureReport, MissingRule, Trigger,
 };
 pub use ring::{WindowRing, WindowSnapshot};
+pub use silence::{Silence, SilenceBook};
 pub use status::{DriftStatus, Thresholds};
 pub use window::{PaneId, PaneSpec, WindowBounds, WindowSpec};

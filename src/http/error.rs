@@ -81,8 +81,12 @@ impl ApiError {
     }
 
     pub(super) fn wrong_method(method: &Method, path: &str) -> Self {
-        let changes = ["/api/v1/check", "/api/v1/reload"].contains(&path);
-        let other = if changes { "POST" } else { "GET" };
+        let other = match path {
+            "/api/v1/check" | "/api/v1/reload" => "POST",
+            "/api/v1/silences" => "GET or POST",
+            path if path.starts_with("/api/v1/silences/") => "DELETE",
+            _ => "GET",
+        };
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             format!("{path} does not take {method}; use {other}"),
@@ -130,7 +134,7 @@ impl From<BytesRejection> for ApiError {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than 64 KiB; send {} or {\"monitor\": \"NAME\"}",
+                "the body is larger than 64 KiB; /api/v1/openapi.json says what it holds",
             ),
             status => Self::new(status, lower(&rejection.body_text())),
         }

@@ -23,6 +23,7 @@ use super::Site;
 use super::error::{ApiError, ErrorBody};
 use super::figures::{Window, worst};
 use super::serve::{Connection, Occupied};
+use super::silences::SilenceFigures;
 use super::state::{AppState, MonitorHandle, MonitorView};
 use crate::drift::DriftReport;
 use crate::text::rfc3339;
@@ -75,6 +76,7 @@ struct MonitorEvent {
     caught_up: bool,
     waiting_for: Option<String>,
     incidents: Vec<IncidentEvent>,
+    silences: Vec<SilenceFigures>,
 }
 
 #[derive(Serialize, ToSchema, PartialEq)]
@@ -247,6 +249,7 @@ impl MonitorEvent {
             caught_up: view.caught_up,
             waiting_for: view.waiting_for.clone(),
             incidents: incidents.collect(),
+            silences: SilenceFigures::all(monitor),
         }
     }
 }

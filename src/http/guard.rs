@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -46,7 +46,7 @@ impl Guard {
         if !ip.is_loopback() && config.token.is_none() {
             tracing::warn!(
                 listen = %config.listen,
-                "psiren listens beyond this machine without a token: checks and reloads over HTTP are off; set http.token_file or PSIREN_HTTP_TOKEN to have them",
+                "psiren listens beyond this machine without a token: checks, silences and reloads over HTTP are off; set http.token_file or PSIREN_HTTP_TOKEN to have them",
             );
         }
         Self {
@@ -96,7 +96,7 @@ impl Guard {
         })
     }
 
-    fn may_change(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn may_change(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
         match &self.token {
             None if self.loopback => {}
             None => {
@@ -111,6 +111,10 @@ impl Guard {
                 ));
             }
             Some(_) => {}
+        }
+        // A page of another site can send a POST with a form's content type unasked, but no DELETE.
+        if *method == Method::DELETE {
+            return Ok(());
         }
         let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -160,7 +164,7 @@ pub(super) async fn changes(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    site.guard.may_change(request.headers())?;
+    site.guard.may_change(request.method(), request.headers())?;
     Ok(next.run(request).await)
 }
 

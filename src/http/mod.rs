@@ -1,6 +1,6 @@
 //! The HTTP interface: status, history, the trigger, metrics, health and a page on one port.
 //!
-//! Handlers read what the program shows in [`state::AppState`] and ask it for checks and reloads;
+//! Handlers read what the program shows in [`state::AppState`] and ask it for changes;
 //! they decide nothing and know neither Kafka nor PSI. `guard` says who may ask, `serve` is the
 //! accept loop with its limits.
 
@@ -23,6 +23,7 @@ mod prefix;
 mod reload;
 mod series;
 pub mod serve;
+mod silences;
 pub mod state;
 mod status;
 
@@ -32,7 +33,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, http::Method};
 
 use error::ApiError;
@@ -98,6 +99,16 @@ pub fn router(app: AppState) -> Router {
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/series", get(series::series))
         .route("/api/v1/events", get(events::events))
+        .route(
+            "/api/v1/silences",
+            post(silences::add)
+                .route_layer(changes.clone())
+                .get(silences::list),
+        )
+        .route(
+            "/api/v1/silences/{id}",
+            delete(silences::end_now).route_layer(changes.clone()),
+        )
         .route(
             "/api/v1/check",
             post(check::check).route_layer(changes.clone()),

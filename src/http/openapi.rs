@@ -5,7 +5,9 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{check, events, features, health, history, metrics, monitors, reload, series, status};
+use super::{
+    check, events, features, health, history, metrics, monitors, reload, series, silences, status,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +20,9 @@ use super::{check, events, features, health, history, metrics, monitors, reload,
         history::history,
         series::series,
         events::events,
+        silences::list,
+        silences::add,
+        silences::end_now,
         check::check,
         reload::reload,
         metrics::metrics,

@@ -73,11 +73,26 @@ fn monitor(site: &Site, monitor: &MonitorStatus) -> String {
          <th scope=\"col\" class=\"n\">PSI</th><th scope=\"col\" class=\"n\">Live</th>\
          <th scope=\"col\" class=\"n\">Events</th><th scope=\"col\" class=\"n\">Missing</th>\
          <th scope=\"col\">Why</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n\
-         <p><a href=\"{history}\">History as CSV</a>{}</p>\n</section>\n",
+         {}<p><a href=\"{history}\">History as CSV</a>{}</p>\n</section>\n",
         badge(monitor.status, monitor.status_text),
         facts(monitor),
+        silences(monitor),
         dashboard(monitor),
     )
+}
+
+/// Of what nobody is told now, until when and why.
+fn silences(monitor: &MonitorStatus) -> String {
+    let silences = monitor.silences.iter();
+    let lines = silences.map(|silence| {
+        format!(
+            "<p>{} silenced until {}: {}</p>\n",
+            escape(silence.feature.as_deref().unwrap_or("The whole monitor is")),
+            escape(silence.until.as_deref().unwrap_or("…")),
+            escape(&silence.reason),
+        )
+    });
+    lines.collect()
 }
 
 /// The way to the monitor's Grafana dashboard, where one is configured.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{HttpConfig, MonitorConfig};
-use crate::drift::{Definition, DriftReport, OpenIncident};
+use crate::drift::{Definition, DriftReport, OpenIncident, Silence};
 use crate::health::Health;
 use crate::state::ReportLog;
 
@@ -32,6 +32,7 @@ pub struct MonitorHandle {
     pub left_out: Arc<Vec<(String, String)>>,
     pub view: watch::Receiver<Arc<MonitorView>>,
     pub checks: mpsc::Sender<oneshot::Sender<Result<CheckOutcome, String>>>,
+    pub silences: mpsc::Sender<SilenceRequest>,
 }
 
 /// Where a monitor stands; replaced as a whole after every evaluation.
@@ -41,6 +42,8 @@ pub struct MonitorView {
     /// The window up to the newest event, open panes included.
     pub live: Option<Arc<DriftReport>>,
     pub incidents: Vec<OpenIncident>,
+    /// Those that are not over.
+    pub silences: Vec<Silence>,
     /// Every partition was read to its end.
     pub caught_up: bool,
     pub stale: bool,
@@ -50,6 +53,20 @@ pub struct MonitorView {
     pub last_counted_at_ms: Option<i64>,
     /// Why there is no figure yet, in words; `None` when there is one.
     pub waiting_for: Option<String>,
+}
+
+/// Asks for a silence, or for the end of one. Answered once that is durable: with the silence, with
+/// `None` when there is none of that number, or with why it could not be stored.
+pub struct SilenceRequest {
+    pub change: SilenceChange,
+    pub reply: oneshot::Sender<Result<Option<Silence>, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SilenceChange {
+    /// Its number does not count.
+    Add(Silence),
+    End(u64),
 }
 
 /// What a manual check found.

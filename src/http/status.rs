@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::Site;
 use super::figures::{Evaluation, FeatureFigures, Incident, Window, worst};
+use super::silences::SilenceFigures;
 use super::state::{MonitorHandle, MonitorView};
 use crate::drift::{DriftReport, DriftStatus};
 use crate::text::{dashboard_of, rfc3339};
@@ -55,6 +56,8 @@ pub(super) struct MonitorStatus {
     #[schema(format = DateTime)]
     last_counted_at: Option<String>,
     pub(super) incidents: Vec<Incident>,
+    /// Those that are not over.
+    pub(super) silences: Vec<SilenceFigures>,
     pub(super) features: Vec<FeatureStatus>,
     /// The window up to the newest event.
     live: Option<Evaluation>,
@@ -111,6 +114,7 @@ impl MonitorStatus {
             evaluation_age_seconds: view.evaluated_at_ms.map(|at| age_ms(at) as f64 / 1000.0),
             last_counted_at: view.last_counted_at_ms.and_then(rfc3339),
             incidents: view.incidents.iter().map(Incident::of).collect(),
+            silences: SilenceFigures::all(monitor),
             features: features(monitor, &view),
             live: view
                 .live

@@ -87,6 +87,8 @@ families! {
     incident: GaugeVec ["monitor", "feature", "reason"],
     /// Since when the incident is open: the end of the window that opened it, event time; for stale, the wall clock. Absent while none is open.
     incident_start_timestamp_seconds: GaugeVec ["monitor", "feature", "reason"],
+    /// Silences in force: nobody is told of the incidents they cover.
+    silences: GaugeVec ["monitor"],
     /// PSI at which a status begins, by level (possible, likely).
     threshold: GaugeVec ["monitor", "feature", "level"],
     /// 1 once every partition of the monitor was read to its end, else 0.

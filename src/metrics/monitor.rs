@@ -163,6 +163,12 @@ impl MonitorMetrics {
         });
     }
 
+    /// How many silences are in force.
+    pub fn silences(&self, n: usize) {
+        let own = [self.monitor.as_str()];
+        self.families.silences.with_label_values(&own).set(n as f64);
+    }
+
     pub fn caught_up(&self, caught_up: bool) {
         self.families
             .caught_up
@@ -317,6 +323,7 @@ fn set_constants(
         .collect();
     families.monitor_info.0.with_label_values(&values).set(1.0);
     families.caught_up.with_label_values(&[monitor]);
+    families.silences.with_label_values(&[monitor]);
     families
         .incident
         .with_label_values(&[monitor, "", Reason::Stale.as_str()]);

@@ -61,6 +61,7 @@ pub(super) fn firing(open: &[OpenIncident], around: &Around<'_>, now_ms: i64) ->
             value: incident.value,
             previous: None,
             since_ms: incident.since_ms,
+            silenced: false,
         };
         alert(&change, around, now_ms, now_ms + FIRES_MS)
     });

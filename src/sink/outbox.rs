@@ -169,7 +169,7 @@ impl Pending {
     fn absorb(&mut self, body: &LogBody) {
         match body {
             LogBody::Report(report) => {
-                for change in &report.changes {
+                for change in report.changes.iter().filter(|c| !c.silenced) {
                     self.change(change, Some(Evaluation::of(report, &change.feature)));
                 }
             }
@@ -178,10 +178,10 @@ impl Pending {
                 changes,
                 open,
             } => {
-                for change in changes {
+                for change in changes.iter().filter(|c| !c.silenced) {
                     self.change(change, None);
                 }
-                if *kind != NoticeKind::Stale {
+                if matches!(kind, NoticeKind::Reminder | NoticeKind::CaughtUp) {
                     self.notice = Some(Notice {
                         kind: *kind,
                         open: open.clone(),

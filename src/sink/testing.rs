@@ -156,6 +156,7 @@ pub(crate) fn change(feature: &str, kind: ChangeKind, value: f64) -> IncidentCha
         value,
         previous: Some(0.08),
         since_ms: START,
+        silenced: false,
     }
 }
 

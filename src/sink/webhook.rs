@@ -153,7 +153,7 @@ fn kind(pending: &Pending) -> Kind {
         _ if !pending.changes.is_empty() => Kind::Incidents,
         Some(NoticeKind::Reminder) => Kind::Reminder,
         Some(NoticeKind::CaughtUp) => Kind::Summary,
-        Some(NoticeKind::Stale) | None => Kind::Incidents,
+        Some(NoticeKind::Stale | NoticeKind::Unsilenced) | None => Kind::Incidents,
     }
 }
 

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::{
     DriftReport, Gaps, IncidentBook, IncidentChange, OpenIncident, Pane, PaneId, SealedPane,
+    SilenceBook,
 };
 
 pub use identity::CountsIdentity;
@@ -136,6 +137,7 @@ pub struct EvaluatorState {
     pub told_at_ms: Option<i64>,
     /// A window closed since the last news was history: one summary is owed once caught up.
     pub owes_summary: bool,
+    pub silences: SilenceBook,
 }
 
 /// One entry of the report log, in the order it became durable.
@@ -157,7 +159,7 @@ pub enum LogBody {
     Notice {
         kind: NoticeKind,
         changes: Vec<IncidentChange>,
-        /// Everything open at that time.
+        /// What was open at that time, as far as no silence covered it.
         open: Vec<OpenIncident>,
     },
 }
@@ -170,12 +172,14 @@ pub enum NoticeKind {
     Reminder,
     /// History was read; this is what is open now.
     CaughtUp,
+    /// A silence is over; `changes` is what opened under it and has not ended.
+    Unsilenced,
 }
 
 /// The durable report log: history and outbox at once. Sinks read it, each with its own cursor.
 pub trait ReportLog: Send + Sync {
-    /// Appends `entries` and stores `state` in one transaction, and drops sealed panes before
-    /// `needed_from`. Gives the sequence number of the last entry in the log, 0 when empty;
+    /// Appends `entries`, which may be none, and stores `state` in one transaction, and drops sealed
+    /// panes before `needed_from`. Gives the sequence number of the last entry in the log, 0 when empty;
     /// numbers start at 1 and have no gaps.
     fn commit(
         &self,

@@ -180,6 +180,11 @@ impl Psiren {
         self.request("POST", path, Some(json))
     }
 
+    #[track_caller]
+    pub(crate) fn delete(&self, path: &str) -> Response {
+        self.request("DELETE", path, None)
+    }
+
     /// The sum of all series of `name` that have these labels; `None` where there is none.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {

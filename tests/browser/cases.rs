@@ -5,6 +5,7 @@ mod figures;
 mod hands;
 mod names;
 mod news;
+mod terminal;
 
 use crate::driver::Driver;
 
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Case> {
         hands::cases(),
         names::cases(),
         news::cases(),
+        terminal::cases(),
     ]
     .concat()
 }

@@ -12,6 +12,7 @@ mod driver;
 mod process;
 mod program;
 mod sight;
+mod terminal;
 #[expect(dead_code, reason = "pages are awaited elsewhere")]
 #[path = "../broker/wait.rs"]
 mod wait;

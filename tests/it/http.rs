@@ -5,6 +5,7 @@ mod flood;
 mod hostile;
 mod page;
 mod series;
+mod silences;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod confined;
 mod dashboard;
+mod deploy;
 mod help;
 mod http;
 mod metrics;

@@ -22,10 +22,13 @@ fn text(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// README.md, CHANGELOG.md and everything in Markdown under `docs`.
+/// The Markdown at the root, and everything under `docs` and `deploy`.
 fn documents() -> Vec<PathBuf> {
-    let mut documents = vec![root().join(README), root().join("CHANGELOG.md")];
-    documents.extend(files_below(&root().join("docs"), "md"));
+    let at_the_root = [README, "CHANGELOG.md", "SECURITY.md"];
+    let mut documents: Vec<PathBuf> = at_the_root.iter().map(|name| root().join(name)).collect();
+    for folder in ["docs", "deploy"] {
+        documents.extend(files_below(&root().join(folder), "md"));
+    }
     documents
 }
 

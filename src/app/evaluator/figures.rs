@@ -101,11 +101,9 @@ impl Evaluator {
             });
         };
         let definition = &self.monitor.definition;
-        report.changes = self.state.incidents.observe_manual(definition, &report);
+        let changes = self.state.incidents.observe_manual(definition, &report);
         self.took.push(began.elapsed());
-        if !report.changes.is_empty() {
-            self.state.told_at_ms = Some(now);
-        }
+        report.changes = self.judged(changes, now);
         self.unwritten.push(LogEntry {
             monitor: report.monitor.clone(),
             written_at_ms: now,

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::drift::{IncidentChange, Reason};
+use crate::drift::{IncidentChange, OpenIncident, Reason};
 use crate::state::{LogBody, LogEntry, NoticeKind};
 
 use super::super::clock::now_ms;
 use super::{Evaluator, TICK};
 
 impl Evaluator {
-    pub(super) fn judge_silence(&mut self) {
+    pub(super) fn judge_staleness(&mut self) {
         let silent = self.counted_at.unwrap_or(self.began).elapsed();
         // What was silent before a restart is so until an event is counted.
         let still = self.counted_at.is_none() && self.state.incidents.is_open("", Reason::Stale);
@@ -25,9 +25,23 @@ impl Evaluator {
             .incidents
             .set_stale(stale, silent.as_secs_f64(), now);
         if let Some(change) = change {
-            self.state.told_at_ms = Some(now);
-            self.notice(NoticeKind::Stale, vec![change]);
+            let changes = self.judged(vec![change], now);
+            self.notice(NoticeKind::Stale, changes);
         }
+    }
+
+    /// `changes` as they are told: those under a silence are marked, for the others the time to the
+    /// next reminder begins.
+    pub(super) fn judged(
+        &mut self,
+        mut changes: Vec<IncidentChange>,
+        now: i64,
+    ) -> Vec<IncidentChange> {
+        self.state.silences.hush(&mut changes, now);
+        if changes.iter().any(|change| !change.silenced) {
+            self.state.told_at_ms = Some(now);
+        }
+        changes
     }
 
     /// Waits until history is read: what is open may end in it.
@@ -40,7 +54,9 @@ impl Evaluator {
             self.state.told_at_ms = None;
         } else if now - told >= self.monitor.config.repeat_after_ms {
             self.state.told_at_ms = Some(now);
-            self.notice(NoticeKind::Reminder, Vec::new());
+            if !self.audible(now).is_empty() {
+                self.notice(NoticeKind::Reminder, Vec::new());
+            }
         }
     }
 
@@ -67,15 +83,22 @@ impl Evaluator {
         self.notice(NoticeKind::CaughtUp, Vec::new());
     }
 
+    /// What is open and covered by no silence.
+    fn audible(&self, now: i64) -> Vec<OpenIncident> {
+        let open = self.state.incidents.open();
+        self.state.silences.audible(open, now)
+    }
+
     pub(super) fn notice(&mut self, kind: NoticeKind, changes: Vec<IncidentChange>) {
+        let now = now_ms();
         self.unwritten.push(LogEntry {
             monitor: self.monitor.definition.monitor.clone(),
-            written_at_ms: now_ms(),
+            written_at_ms: now,
             news: true,
             body: LogBody::Notice {
                 kind,
                 changes,
-                open: self.state.incidents.open(),
+                open: self.audible(now),
             },
         });
     }

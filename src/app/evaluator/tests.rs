@@ -9,7 +9,8 @@ use crate::app::messages::Progress;
 use crate::app::unit::SealStamp;
 use crate::config::MonitorConfig;
 use crate::drift::incident::ChangeKind;
-use crate::drift::{Gaps, Pane, PaneCounts, PaneId, SealedPane, WindowRing};
+use crate::drift::{Gaps, Pane, PaneCounts, PaneId, SealedPane, Silence, WindowRing};
+use crate::http::state::SilenceChange;
 use crate::metrics::Metrics;
 use crate::state::local::LocalStore;
 use crate::state::{NoticeKind, StateError, UnitKey};
@@ -92,7 +93,7 @@ impl ReportLog for MoodyLog {
             return Err(refused());
         }
         let bodies: Vec<_> = entries.iter().map(|e| &e.body).collect();
-        let content = format!("{bodies:?}");
+        let content = format!("{:?} {bodies:?}", state.silences);
         let landed = self.landed.lock().unwrap().take();
         if landed.as_ref() != Some(&content) {
             self.store.commit(monitor, state, entries, needed_from)?;
@@ -142,6 +143,7 @@ fn evaluator(config: &MonitorConfig, log: &Arc<MoodyLog>) -> Evaluator {
     let wiring = Wiring {
         mailbox: tokio::sync::mpsc::unbounded_channel().1,
         checks: tokio::sync::mpsc::channel(1).1,
+        silences: tokio::sync::mpsc::channel(1).1,
         workers: vec![],
         ends: Ends {
             commands: std::sync::mpsc::channel().0,
@@ -407,4 +409,93 @@ async fn a_restart_goes_on_behind_the_last_window_and_repeats_none() {
     after.tell(2..5, Shape::Even, 0);
     let ends: Vec<_> = log.finals().into_iter().map(|(end, _)| end).collect();
     assert_eq!(ends, [1, 2, 3, 4, 5]);
+}
+
+fn hour_of_silence(feature: Option<&str>) -> SilenceChange {
+    SilenceChange::Add(Silence {
+        id: 0,
+        feature: feature.map(str::to_owned),
+        from_ms: now_ms(),
+        until_ms: now_ms() + HOUR,
+        reason: "a release".to_owned(),
+        by: None,
+    })
+}
+
+/// By report that changes something: whether each change is told.
+fn told(log: &MoodyLog) -> Vec<Vec<bool>> {
+    let of = |entry: LogEntry| match entry.body {
+        LogBody::Report(r) if !r.changes.is_empty() => {
+            Some(r.changes.iter().map(|c| !c.silenced).collect())
+        }
+        _ => None,
+    };
+    log.entries().into_iter().filter_map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_outlives_the_process_and_what_is_open_after_it_is_told_once() {
+    let log = MoodyLog::new();
+    let mut before = evaluator(&config("m"), &log);
+    let silence = before
+        .change_silence(hour_of_silence(None))
+        .unwrap()
+        .unwrap();
+    assert_eq!(before.view.silences, std::slice::from_ref(&silence));
+    before.tell(0..3, Shape::Drifted, 0);
+    assert_eq!(before.view.incidents.len(), 1, "figures go on");
+    assert_eq!(told(&log), [[false]]);
+
+    let mut after = evaluator(&config("m"), &log);
+    assert_eq!(after.view.silences, std::slice::from_ref(&silence));
+    after.settle();
+    after.state.told_at_ms = Some(0);
+    after.tick().await;
+    assert_eq!(log.notices(), [], "no reminder of what is silenced");
+    let ended = after
+        .change_silence(SilenceChange::End(silence.id))
+        .unwrap();
+    assert_eq!(ended, Some(silence.clone()));
+    for _ in 0..3 {
+        after.tick().await;
+    }
+    assert_eq!(log.notices(), [(NoticeKind::Unsilenced, 1, 1)]);
+    assert_eq!(after.view.silences, []);
+    after.tell(3..6, Shape::Even, 0);
+    assert_eq!(told(&log), [[false], [true]], "its end is told");
+    let again = after.change_silence(SilenceChange::End(silence.id));
+    assert_eq!(again, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_runs_out_by_itself_and_leaves_the_store() {
+    let log = MoodyLog::new();
+    let mut evaluator = evaluator(&config("m"), &log);
+    let SilenceChange::Add(mut silence) = hour_of_silence(Some("x")) else {
+        unreachable!()
+    };
+    silence.until_ms = now_ms();
+    evaluator
+        .change_silence(SilenceChange::Add(silence))
+        .unwrap();
+    evaluator.tick().await;
+    assert_eq!(evaluator.view.silences, []);
+    let stored = log.evaluator("m").unwrap().silences;
+    assert_eq!(stored.silences(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_that_was_not_confirmed_is_not_in_force() {
+    for mood in [Mood::Fails, Mood::Mute] {
+        let log = MoodyLog::new();
+        let mut evaluator = evaluator(&config("m"), &log);
+        log.set(mood);
+        assert!(evaluator.change_silence(hour_of_silence(None)).is_err());
+        log.set(Mood::Works);
+        evaluator.tick().await;
+        assert_eq!(evaluator.view.silences, []);
+        let stored = log.evaluator("m").unwrap().silences;
+        assert_eq!(stored.silences(), []);
+        assert!(evaluator.wiring.health.held().is_empty());
+    }
 }

@@ -125,15 +125,16 @@ impl Evaluator {
             .incidents
             .observe(&self.monitor.definition, &report);
         self.took.push(began.elapsed());
-        report.changes = changes;
         let now = now_ms();
         let max_age = self.monitor.config.alert_max_age_ms;
         let news = closed.record_ms.is_none_or(|ms| now - ms <= max_age);
-        if !news {
+        if news {
+            report.changes = self.judged(changes, now);
+        } else {
+            report.changes = changes;
+            self.state.silences.hush(&mut report.changes, now);
             let catching_up = self.caught_up_since.is_none();
             self.state.owes_summary |= catching_up || !report.changes.is_empty();
-        } else if !report.changes.is_empty() {
-            self.state.told_at_ms = Some(now);
         }
         self.unwritten.push(LogEntry {
             monitor: report.monitor.clone(),

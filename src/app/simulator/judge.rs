@@ -32,6 +32,7 @@ impl Judge {
             let wiring = Wiring {
                 mailbox: mpsc::unbounded_channel().1,
                 checks: mpsc::channel(1).1,
+                silences: mpsc::channel(1).1,
                 workers: vec![],
                 ends: Ends {
                     commands: std::sync::mpsc::channel().0,

@@ -21,6 +21,8 @@ const RANGES = { '24h': '24 h', '7d': '7 d', '30d': '30 d', all: 'All' };
 const SPANS = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY };
 /** What an incident is about. */
 const REASONS = { psi: 'drift', missing: 'missing values', invalid: 'values of a wrong type', stale: 'silence' };
+/** How long a silence may last, as the API takes it. */
+const SILENCES = { '1h': '1 hour', '4h': '4 hours', '1d': '1 day', '3d': '3 days', '7d': '7 days', '30d': '30 days' };
 const SCALES = { linear: 'Linear', log: 'Log' };
 const WINDOWS = { closed: 'Last closed', live: 'Live' };
 
@@ -275,7 +277,10 @@ async function refresh() {
     running = false;
   }
   draw();
-  if (known.status) document.documentElement.dataset.ready = 'true';
+  if (known.status && !document.documentElement.dataset.ready) {
+    document.documentElement.dataset.ready = 'true';
+    performance.mark('psiren-ready');
+  }
   next?.();
 }
 
@@ -461,6 +466,7 @@ function drawSummary(monitor) {
     ['Topic', monitor.topic],
     ['Evaluated', $('age') ?? h('span', { id: 'age' }, '–')],
   ]);
+  drawSilences(monitor);
   $('csv').href = new URL(`history?${new URLSearchParams({ format: 'csv', monitor: monitor.monitor })}`, API);
   $('dashboard').hidden = !monitor.dashboard_url;
   $('dashboard').firstChild.href = monitor.dashboard_url ?? '';
@@ -566,7 +572,7 @@ function updateRow(row, feature, since, selected) {
     row.link.href = hrefOf({ feature: feature.feature });
   }
   const open = feature.incidents.map((reason) => since.get(`${feature.feature}\n${reason}`)).filter(Boolean);
-  const incidents = open.map(openSince);
+  const incidents = [...open.map(openSince), ...silencesOf(feature.feature).map(silencedUntil)];
   const drawn = JSON.stringify([feature.psi, feature.psi_live, feature.status, feature.reason, incidents]);
   if (row.drawn !== drawn) {
     row.drawn = drawn;
@@ -621,6 +627,7 @@ function drawDetail(monitor) {
   const figures = monitor.features.find((f) => f.feature === feature);
   say($('name'), feature);
   $('back').href = hrefOf({ feature: '' });
+  $('silence-feature').hidden = !figures;
   for (const node of section.children) node.hidden = !figures && !node.contains($('name')) && node.id !== 'reason' && !node.contains($('back'));
   if (!figures) {
     say($('reason'), `The monitor ${monitor.monitor} has no such feature.`);
@@ -631,7 +638,7 @@ function drawDetail(monitor) {
   section.dataset.status = figures.status;
   redraw($('badge'), figures.status, () => [badge(figures.status, figures.status_text)]);
   const open = monitor.incidents.filter((i) => i.feature === feature);
-  say($('reason'), [figures.reason, ...open.map(openSince)].join(' · '));
+  say($('reason'), [figures.reason, ...open.map(openSince), ...silencesOf(feature).map(silencedUntil)].join(' · '));
   const records = figures.events === null ? null : figures.events + figures.missing + figures.invalid;
   const share = (n) => (records ? `${count(n)} (${percent(n / records)})` : count(n));
   facts($('feature-facts'), [
@@ -1041,13 +1048,42 @@ async function copy(button, header, lines) {
   setTimeout(() => say(button, 'Copy as CSV'), 1500);
 }
 
-// ---- Check now ---------------------------------------------------------------------------------
+// ---- Changes, with the token where there is one ------------------------------------------------
 
-async function check(monitor) {
+/** What waits for the token, and what is to be silenced. */
+const wanted = { again: null, silence: null };
+
+async function change(path, body, method = 'POST') {
   const token = kept('sessionStorage', 'psiren-token');
   const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
-  return ask('check', { method: 'POST', headers, body: JSON.stringify({ monitor: monitor.monitor }) });
+  return ask(path, { method, headers, body: body && JSON.stringify(body) });
 }
+
+/** Says why nothing was changed. Where the token is missing it is asked for, and then tried `again`. */
+function refused(error, result, what, again) {
+  result.className = 'failed';
+  if (!(error instanceof Refused && error.status === 401)) {
+    say(result, `${what}: ${error instanceof Refused ? error.message : 'psiren does not answer.'}`);
+    return;
+  }
+  const wasWrong = kept('sessionStorage', 'psiren-token') !== null;
+  keep('sessionStorage', 'psiren-token', null);
+  say(result, `${what}: ${wasWrong ? 'the token is wrong.' : 'it needs the token.'}`);
+  wanted.again = again;
+  $('ask').showModal();
+}
+
+function answerToken(token) {
+  $('ask').close();
+  $('token').value = '';
+  const { again } = wanted;
+  wanted.again = null;
+  if (!token) return;
+  keep('sessionStorage', 'psiren-token', token);
+  again?.();
+}
+
+// ---- Check now ---------------------------------------------------------------------------------
 
 async function checkNow() {
   const monitor = monitorNow();
@@ -1057,18 +1093,10 @@ async function checkNow() {
   result.className = '';
   say(result, 'Checking…');
   try {
-    say(result, checkWords((await check(monitor)).monitors[0]));
+    say(result, checkWords((await change('check', { monitor: monitor.monitor })).monitors[0]));
     soon();
   } catch (error) {
-    result.className = 'failed';
-    if (error instanceof Refused && error.status === 401) {
-      const wasWrong = kept('sessionStorage', 'psiren-token') !== null;
-      keep('sessionStorage', 'psiren-token', null);
-      say(result, wasWrong ? 'Not checked: the token is wrong.' : 'Not checked: it needs the token.');
-      $('ask').showModal();
-    } else {
-      say(result, `Not checked: ${error instanceof Refused ? error.message : 'psiren does not answer.'}`);
-    }
+    refused(error, result, 'Not checked', checkNow);
   } finally {
     button.disabled = false;
   }
@@ -1085,13 +1113,62 @@ function checkWords(checked) {
     `${plural(live.events, 'event')} from ${when(live.window.start)} to ${when(live.window.end)}, up to the newest.`;
 }
 
-function answerToken(token) {
-  $('ask').close();
-  $('token').value = '';
-  $('check-now').focus();
-  if (!token) return;
-  keep('sessionStorage', 'psiren-token', token);
-  checkNow();
+// ---- Silences ----------------------------------------------------------------------------------
+
+const silencedUntil = (silence) => `silenced until ${when(silence.until)}`;
+/** What a silence covers, as the subject of a sentence. */
+const covered = (silence) => (silence.feature === null ? 'The whole monitor' : named(silence.feature));
+const silencesOf = (feature) => (monitorNow()?.silences ?? []).filter((silence) => silence.feature === null || silence.feature === feature);
+
+function drawSilences(monitor) {
+  redraw($('silences'), monitor.silences, () => monitor.silences.map((silence) => {
+    const end = h('button', { type: 'button', 'aria-label': `End the silence of ${silence.feature ?? 'the whole monitor'}` }, 'End now');
+    end.addEventListener('click', () => endSilence(silence.id));
+    const by = silence.by ? ` (${named(silence.by)})` : '';
+    return h('li', { 'data-silence': silence.id }, h('b', {}, covered(silence)),
+      ` is ${silencedUntil(silence)} UTC: ${named(silence.reason)}${by} `, end);
+  }));
+}
+
+/** Asks for how long and why; `feature` is null for the whole monitor. */
+function askSilence(feature) {
+  const monitor = monitorNow();
+  if (!monitor) return;
+  wanted.silence = { monitor: monitor.monitor, ...(feature === null ? {} : { feature }) };
+  say($('hush-title'), `Silence ${feature === null ? `all of ${named(monitor.monitor)}` : named(feature)}`);
+  $('hush-by').value = kept('localStorage', 'psiren-name') ?? '';
+  $('hush').showModal();
+  $('hush-reason').focus();
+}
+
+function submitSilence() {
+  const by = $('hush-by').value.trim();
+  keep('localStorage', 'psiren-name', by || null);
+  const silence = { ...wanted.silence, for: $('hush-for').value, reason: $('hush-reason').value, ...(by ? { by } : {}) };
+  $('hush').close();
+  $('hush-reason').value = '';
+  addSilence(silence);
+}
+
+function addSilence(asked) {
+  changeSilence('Not silenced', () => addSilence(asked), () => change('silences', asked),
+    (silence) => `${covered(silence)} is ${silencedUntil(silence)} UTC.`);
+}
+
+function endSilence(id) {
+  changeSilence('Not ended', () => endSilence(id), () => change(`silences/${encodeURIComponent(id)}`, undefined, 'DELETE'),
+    (silence) => `${covered(silence)} is silenced no more.`);
+}
+
+async function changeSilence(what, again, act, words) {
+  const result = $('check-result');
+  result.className = '';
+  try {
+    say(result, words(await act()));
+    soon();
+  } catch (error) {
+    refused(error, result, what, again);
+  }
 }
 
 // ---- Light and dark ----------------------------------------------------------------------------
@@ -1138,6 +1215,14 @@ function wire() {
   $('cursor').addEventListener('pointermove', onPointer);
   $('cursor').addEventListener('pointerdown', onPointer);
   $('cursor').addEventListener('keydown', keyOnChart);
+  $('silence-monitor').addEventListener('click', () => askSilence(null));
+  $('silence-feature').addEventListener('click', () => askSilence(featureNow()));
+  $('hush-for').append(...Object.entries(SILENCES).map(([value, words]) => h('option', { value }, words)));
+  $('hush-no').addEventListener('click', () => $('hush').close());
+  $('hush-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    submitSilence();
+  });
   $('ask-no').addEventListener('click', () => answerToken(''));
   $('ask-form').addEventListener('submit', (event) => {
     event.preventDefault();

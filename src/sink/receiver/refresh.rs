@@ -73,8 +73,8 @@ impl Receiver {
         Some(())
     }
 
-    /// What of a monitor this receiver is to hear again. While history is read, nothing: what is
-    /// open may end in it, and a summary follows.
+    /// What of a monitor this receiver is to hear again: nothing that is silenced, and while history
+    /// is read nothing at all, as what is open may end in it, and a summary follows.
     async fn still_open(&self, config: &NotifyConfig, monitor: &str) -> Option<Vec<OpenIncident>> {
         if !config.wants(&self.name, monitor) {
             return Some(Vec::new());
@@ -86,7 +86,7 @@ impl Receiver {
             .await?;
         Some(match state.owes_summary {
             true => Vec::new(),
-            false => state.incidents.open(),
+            false => state.silences.audible(state.incidents.open(), now_ms()),
         })
     }
 

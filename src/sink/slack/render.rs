@@ -16,8 +16,12 @@ use crate::drift::Definition;
 use crate::drift::incident::ChangeKind;
 use crate::text::dashboard_of;
 
-/// Sections of one feature each.
+/// Sections of one feature each. Where there are more, the message is a digest.
 const SECTIONS: usize = 10;
+/// Of these a digest has a section each for the worst, and a line for others.
+const WORST: usize = 3;
+const LINES: usize = 40;
+const LINES_PER_SECTION: usize = 10;
 /// Characters all sections of features may have as JSON.
 const BUDGET: usize = 10_000;
 const HEADER: usize = 150;
@@ -43,6 +47,10 @@ struct Item {
     rank: (u8, f64),
 }
 
+const OPENED: u8 = 2;
+const OPEN: u8 = 1;
+const ENDED: u8 = 0;
+
 /// The message of one monitor.
 pub(super) fn message(pending: &Pending, around: &Surroundings<'_>) -> Value {
     let definition = around.definition;
@@ -57,7 +65,10 @@ pub(super) fn message(pending: &Pending, around: &Surroundings<'_>) -> Value {
     if let (true, Some(mention)) = (opens, around.mention) {
         blocks.push(section(mention));
     }
-    blocks.extend(sections(&items));
+    blocks.extend(match items.len() > SECTIONS {
+        true => digest(&items, around),
+        false => sections(&items),
+    });
     blocks.extend(context(&notes(pending.may_repeat, around)));
     let briefs: Vec<&str> = items.iter().filter_map(|i| i.brief.as_deref()).collect();
     json!({ "text": fallback(&title, &briefs), "blocks": blocks })
@@ -82,7 +93,7 @@ fn items(pending: &Pending, definition: &Definition) -> Vec<Item> {
             text: words::change(change, definition),
             brief: words::brief(&c.feature, c.reason, c.value),
             rank: (
-                if opened { 2 } else { 0 },
+                if opened { OPENED } else { ENDED },
                 words::severity(&c.feature, c.reason, c.value, definition),
             ),
         }
@@ -92,7 +103,7 @@ fn items(pending: &Pending, definition: &Definition) -> Vec<Item> {
         text: words::open(incident),
         brief: words::brief(&incident.feature, incident.reason, incident.value),
         rank: (
-            1,
+            OPEN,
             words::severity(
                 &incident.feature,
                 incident.reason,
@@ -107,29 +118,61 @@ fn items(pending: &Pending, definition: &Definition) -> Vec<Item> {
 }
 
 fn sections(items: &[Item]) -> Vec<Value> {
+    items.iter().map(|item| section(&item.text)).collect()
+}
+
+/// Many at once: the worst at length, the next in a line each, the rest as a number.
+fn digest(items: &[Item], around: &Surroundings<'_>) -> Vec<Value> {
     let mut blocks = Vec::new();
-    let mut spent = 0;
-    for item in items.iter().take(SECTIONS) {
-        let block = section(&item.text);
+    let opened = items.iter().filter(|item| item.rank.0 == OPENED).count();
+    if 2 * opened >= around.definition.features.len() {
+        blocks.push(section(
+            "Half of the features or more at once: look at the pipeline first. A release, a join or a unit that changed is likelier than the world.",
+        ));
+    }
+    let (worst, others) = items.split_at(WORST.min(items.len()));
+    blocks.extend(sections(worst));
+    let mut spent: usize = blocks.iter().map(|b| b.to_string().chars().count()).sum();
+    let mut shown = worst.len();
+    for few in others[..LINES.min(others.len())].chunks(LINES_PER_SECTION) {
+        let lines: Vec<String> = few.iter().map(Item::line).collect();
+        let block = section(&lines.join("\n"));
         spent += block.to_string().chars().count();
         if spent > BUDGET {
             break;
         }
         blocks.push(block);
+        shown += few.len();
     }
-    let left_out = items.len() - blocks.len();
+    let left_out = items.len() - shown;
     if left_out > 0 {
-        blocks.push(section(&format!("+ {left_out} more")));
+        blocks.push(section(&match around.public_url {
+            Some(url) => format!(
+                "+ {left_out} more, {}",
+                page_link(url, "all on psiren's page")
+            ),
+            None => format!("+ {left_out} more"),
+        }));
     }
     blocks
+}
+
+impl Item {
+    /// What a digest says of it: the verdict, which is its first line.
+    fn line(&self) -> String {
+        format!("• {}", self.text.lines().next().unwrap_or_default())
+    }
+}
+
+fn page_link(public_url: &str, words: &str) -> String {
+    link(&format!("{}/", public_url.trim_end_matches('/')), words)
 }
 
 /// The lines of the context block.
 fn notes(may_repeat: bool, around: &Surroundings<'_>) -> Vec<String> {
     let mut notes = label_notes(around.labels);
     if let Some(url) = around.public_url {
-        let url = url.trim_end_matches('/');
-        notes.push(link(&format!("{url}/"), "Open psiren"));
+        notes.push(page_link(url, "Open psiren"));
     }
     if let Some(url) = around.dashboard_url {
         let url = dashboard_of(url, &around.definition.monitor);
@@ -215,7 +258,40 @@ mod tests {
             public_url: Some("https://psiren.example/drift/"),
             dashboard_url: Some("https://grafana.example/d/psiren-drift/psiren"),
         };
-        message(pending, &around)
+        let message = message(pending, &around);
+        expect_limits(&message);
+        message
+    }
+
+    /// Slack's limits, of which each refuses the whole message, and that no mark-up is of a name.
+    #[track_caller]
+    fn expect_limits(message: &Value) {
+        let blocks = message["blocks"].as_array().unwrap();
+        assert!((1..=50).contains(&blocks.len()));
+        assert!(message["blocks"].to_string().chars().count() < 13_000);
+        let length = |text: &Value| {
+            let text = text["text"].as_str().unwrap();
+            let n = text.chars().count();
+            assert!(
+                n > 0 && !text.chars().any(|c| c.is_control() && c != '\n'),
+                "{text}"
+            );
+            n
+        };
+        for block in blocks {
+            match block["type"].as_str().unwrap() {
+                "header" => assert!(length(&block["text"]) <= HEADER, "{block:#}"),
+                "section" => assert!(length(&block["text"]) <= 3000, "{block:#}"),
+                "context" => {
+                    let elements = block["elements"].as_array().unwrap();
+                    assert!((1..=10).contains(&elements.len()), "{block:#}");
+                    assert!(elements.iter().all(|e| length(e) <= 3000), "{block:#}");
+                }
+                other => panic!("a block of type {other}"),
+            }
+        }
+        let text = message["text"].as_str().unwrap();
+        assert!((1..=FALLBACK).contains(&text.chars().count()), "{text}");
     }
 
     fn of(feature: &str, reason: Reason, value: f64) -> IncidentChange {
@@ -308,17 +384,52 @@ mod tests {
         report.changes = features.iter().map(|f| change(f, Opened, 0.4)).collect();
         let definitions = features.iter().map(|f| numeric(f)).collect();
         let message = render(&entry(LogBody::Report(report)), definitions);
-        let blocks = message["blocks"].as_array().unwrap();
-        assert!(blocks.len() <= 50);
-        assert!(message["blocks"].to_string().chars().count() < 13_000);
-        let header = blocks[0]["text"]["text"].as_str().unwrap();
-        assert!(header.chars().count() <= HEADER, "{header}");
+        let header = message["blocks"][0]["text"]["text"].as_str().unwrap();
         assert!(header.starts_with("60 features likely drifted · &lt;m&gt;"));
-        for block in blocks.iter().filter(|b| b["type"] == "section") {
-            assert!(block["text"]["text"].as_str().unwrap().chars().count() <= 3000);
-        }
-        assert!(message.to_string().contains("+ 50 more"), "{message:#}");
-        assert!(message["text"].as_str().unwrap().chars().count() <= FALLBACK);
+        assert!(
+            message
+                .to_string()
+                .contains("+ 17 more, <https://psiren.example/drift/|"),
+            "{message:#}"
+        );
+    }
+
+    #[test]
+    fn many_at_once_are_a_digest() {
+        let names: Vec<String> = (0..12).map(|i| format!("x{i:02}")).collect();
+        let judged = names.iter().map(|f| feature_report(f, 0.4, &[1, 2, 3]));
+        let mut report = report("flights", 1, judged.collect());
+        let psi = |i: usize| 0.3 + 0.1 * i as f64;
+        let changes = names.iter().enumerate();
+        report.changes = changes.map(|(i, f)| change(f, Opened, psi(i))).collect();
+        let definitions = names.iter().map(|f| numeric(f)).collect();
+        let message = render(&entry(LogBody::Report(report)), definitions);
+        insta::assert_snapshot!(format!("{message:#}"));
+    }
+
+    #[test]
+    fn what_a_silence_hid_is_told_after_it_as_opened() {
+        let entry = notice(
+            NoticeKind::Unsilenced,
+            vec![IncidentChange {
+                previous: None,
+                ..of("a", Reason::Psi, 0.4)
+            }],
+            vec![],
+        );
+        insta::assert_snapshot!(format!("{:#}", render(&entry, vec![numeric("a")])));
+    }
+
+    #[test]
+    fn what_is_silenced_is_in_no_message() {
+        let mut report = report("flights", 1, vec![feature_report("a", 0.4, &[1, 2, 3])]);
+        report.changes = vec![IncidentChange {
+            silenced: true,
+            ..change("a", Opened, 0.4)
+        }];
+        let mut outbox = Outbox::default();
+        outbox.absorb(1, &entry(LogBody::Report(report)), true);
+        assert!(outbox.is_empty());
     }
 
     #[test]

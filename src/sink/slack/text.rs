@@ -69,14 +69,24 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// `2013-03-02 00:00`, with seconds where there are any.
+/// An instant that Slack shows in each reader's own time zone, with seconds where there are any:
+/// `<!date^1362182400^{date_num} {time}|2013-03-02 00:00 UTC>`; what stands behind the bar is for
+/// clients that cannot. Slack knows no instant before 1970; such a one is text in UTC.
+///
+/// <https://docs.slack.dev/messaging/formatting-message-text#date-formatting>
 pub(super) fn time(ms: i64) -> String {
-    let format = match ms.rem_euclid(60_000) {
-        0 => "%Y-%m-%d %H:%M",
-        _ => "%Y-%m-%d %H:%M:%S",
+    let (utc, local) = match ms.rem_euclid(60_000) {
+        0 => ("%Y-%m-%d %H:%M UTC", "{date_num} {time}"),
+        _ => ("%Y-%m-%d %H:%M:%S UTC", "{date_num} {time_secs}"),
     };
-    Timestamp::from_millisecond(ms)
-        .map_or_else(|_| "?".to_owned(), |t| t.strftime(format).to_string())
+    let Ok(instant) = Timestamp::from_millisecond(ms) else {
+        return "?".to_owned();
+    };
+    let utc = instant.strftime(utc);
+    match instant.as_second() {
+        ..0 => utc.to_string(),
+        seconds => format!("<!date^{seconds}^{local}|{utc}>"),
+    }
 }
 
 /// `45 s`, `15 min`, `2 h 3 min`, `3 d 4 h`: the two largest units.
@@ -125,8 +135,18 @@ mod tests {
             spans,
             ["0 s", "45 s", "15 min", "2 h 3 min", "1 d", "3 d 4 h"]
         );
-        assert_eq!(time(1_362_182_400_000), "2013-03-02 00:00");
-        assert_eq!(time(1_362_182_401_000), "2013-03-02 00:00:01");
+    }
+
+    #[test]
+    fn instants_are_shown_in_the_time_zone_of_the_reader() {
+        let shown = [1_362_182_400_000, 1_362_182_401_500, -60_000, i64::MAX].map(time);
+        let expected = [
+            "<!date^1362182400^{date_num} {time}|2013-03-02 00:00 UTC>",
+            "<!date^1362182401^{date_num} {time_secs}|2013-03-02 00:00:01 UTC>",
+            "1969-12-31 23:59 UTC",
+            "?",
+        ];
+        assert_eq!(shown, expected);
     }
 
     proptest! {

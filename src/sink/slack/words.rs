@@ -65,7 +65,9 @@ fn standing(notice: &Notice) -> String {
     };
     match notice.kind {
         NoticeKind::CaughtUp => format!("caught up: {open} open"),
-        NoticeKind::Reminder | NoticeKind::Stale => format!("{open} still open"),
+        NoticeKind::Reminder | NoticeKind::Stale | NoticeKind::Unsilenced => {
+            format!("{open} still open")
+        }
     }
 }
 
@@ -97,6 +99,16 @@ pub(super) fn severity(feature: &str, reason: Reason, value: f64, definition: &D
 pub(super) fn change(change: &Change, definition: &Definition) -> String {
     let feature = definition.feature(&change.change.feature);
     let mut lines = vec![verdict(change, feature)];
+    if is(change, ChangeKind::Opened) && change.evaluation.is_none() {
+        // Only the end of a silence tells of a feature without an evaluation.
+        match change.change.reason {
+            Reason::Stale => {}
+            _ => lines.push(format!(
+                "open since {}, under a silence that is over",
+                time(change.change.since_ms)
+            )),
+        }
+    }
     if let Some(evaluation) = &change.evaluation {
         if is(change, ChangeKind::Opened) && change.change.reason == Reason::Psi {
             lines.extend(moved(evaluation, feature, definition));
@@ -109,11 +121,12 @@ pub(super) fn change(change: &Change, definition: &Definition) -> String {
 fn verdict(change: &Change, feature: Option<&FeatureDefinition>) -> String {
     let c = &change.change;
     let name = name(&c.feature);
-    let before = |shown: fn(f64) -> String| {
-        let before = c.previous.map(|p| format!("before {}", shown(p)));
-        before.unwrap_or_else(|| "no figure before".to_owned())
+    let before = |shown: fn(f64) -> String| match (c.previous, &change.evaluation) {
+        (Some(previous), _) => format!("before {}", shown(previous)),
+        (None, Some(_)) => "no figure before".to_owned(),
+        (None, None) => "latest figure".to_owned(),
     };
-    let since = format!("open since {} UTC", time(c.since_ms));
+    let since = format!("open since {}", time(c.since_ms));
     let psi_notes = || match threshold(change, feature) {
         Some(threshold) => format!("threshold {threshold}, {}", before(psi)),
         None => before(psi),
@@ -238,7 +251,7 @@ fn place(evaluation: &Evaluation) -> String {
     };
     let (start, end) = (evaluation.window.start_ms, evaluation.window.end_ms);
     format!(
-        "{}{} – {} UTC{manual}",
+        "{}{} – {}{manual}",
         events.unwrap_or_default(),
         time(start),
         time(end)
@@ -248,7 +261,7 @@ fn place(evaluation: &Evaluation) -> String {
 /// The text of the section of an incident that is open.
 pub(super) fn open(incident: &OpenIncident) -> String {
     let name = name(&incident.feature);
-    let since = format!("since {} UTC", time(incident.since_ms));
+    let since = format!("since {}", time(incident.since_ms));
     match incident.reason {
         Reason::Psi => format!("*{name}* · PSI *{}* · {since}", psi(incident.value)),
         Reason::Missing => format!("*{name}* · *{}* missing · {since}", percent(incident.value)),

@@ -100,6 +100,7 @@ fn reports_come_back_with_every_bit_of_their_figures() {
             value: 0.1 + 0.2,
             previous: Some(f64::MAX),
             since_ms: 0,
+            silenced: true,
         });
     }
     assert_eq!(decode::<LogEntry>(&encode(&entry).unwrap()).unwrap(), entry);

@@ -136,7 +136,8 @@ fn append(txn: &WriteTransaction, entries: &[LogEntry]) -> Result<u64, Failure> 
 /// What makes two commits of a monitor the same: a repeated one may have been written by another clock.
 fn content(state: &EvaluatorState, entries: &[LogEntry]) -> Vec<u8> {
     let bodies: Vec<&LogBody> = entries.iter().map(|entry| &entry.body).collect();
-    format!("{:?} {bodies:?}", state.closed_through).into_bytes()
+    let (through, silences) = (state.closed_through, &state.silences);
+    format!("{through:?} {silences:?} {bodies:?}").into_bytes()
 }
 
 fn reports_between(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::flights::{Golden, flights, golden, reference};
@@ -34,6 +34,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::shared(
             "history_is_summed_up_in_one_message",
             history_is_summed_up_in_one_message,
+        ),
+        Case::shared(
+            "a_silence_holds_through_a_kill_and_tells_what_is_open_after_it",
+            a_silence_holds_through_a_kill_and_tells_what_is_open_after_it,
         ),
     ]
 }
@@ -167,6 +171,37 @@ fn history_is_summed_up_in_one_message(kafka: &Kafka) {
     psiren.terminate();
     let delivered = webhook.delivered();
     assert_eq!(delivered.len(), 1, "{delivered:#?}");
+}
+
+fn a_silence_holds_through_a_kill_and_tells_what_is_open_after_it(kafka: &Kafka) {
+    let topic = Topic::create(kafka, "silenced", 1);
+    let webhook = Webhook::start([]);
+    let config = monitor(&topic, &webhook, r#"["temp", "pressure"]"#);
+    let home = Home::new(kafka, &unique("silenced"), &config);
+    let psiren = home.start();
+    let silence = json!({"for": "1h", "reason": "a release", "by": "Ada"});
+    let silenced = psiren.post("/api/v1/silences", &silence);
+    assert_eq!(silenced.status, 201, "{silenced:?}");
+    let records: Vec<Record> = flights().iter().map(|f| f.record()).collect();
+    topic.produce(&records);
+    wait::until("every window", LIMIT, || home.rows().len() >= 610);
+    psiren.kill9();
+
+    let again = home.start();
+    again.wait_ready();
+    let list = again.get("/api/v1/silences").json();
+    assert_eq!(list["silences"][0], silenced.json());
+    assert_eq!(webhook.count(), 0);
+    let path = format!(
+        "/api/v1/silences/{}",
+        silenced.json()["id"].as_str().expect("an id")
+    );
+    assert_eq!(again.delete(&path).status, 200);
+    wait::until("a message", LIMIT, || webhook.count() == 1);
+    let told = webhook.delivered()[0].to_string();
+    assert!(told.contains("under a silence that is over"), "{told}");
+    again.terminate();
+    assert_eq!(webhook.count(), 1);
 }
 
 /// The window ends at which a feature opens or ends, by the default rules, over the golden figures

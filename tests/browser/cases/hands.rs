@@ -18,6 +18,10 @@ pub(super) fn cases() -> Vec<Case> {
             check_now_shows_what_it_found,
         ),
         Case::new("a_token_is_asked_for_once", a_token_is_asked_for_once),
+        Case::new(
+            "a_silence_is_set_seen_and_ended_by_hand",
+            a_silence_is_set_seen_and_ended_by_hand,
+        ),
         Case::new("the_keyboard_is_enough", the_keyboard_is_enough),
         Case::new(
             "nothing_serious_stands_in_the_way_of_a_screen_reader",
@@ -78,6 +82,41 @@ fn a_token_is_asked_for_once(driver: &Driver) {
         let kept =
             "return JSON.stringify(localStorage).includes('0123456789abcdef') || document.cookie";
         assert_eq!(sight.run(kept).await, "");
+        sight.close().await;
+    });
+}
+
+fn a_silence_is_set_seen_and_ended_by_hand(driver: &Driver) {
+    let demo = Program::demo(4);
+    play(async {
+        let sight = Sight::of(driver, &demo.url("/?feature=dep_delay"), Look::LIGHT).await;
+        sight.click("#silence-feature").await;
+        sight.press("A release of <b>ours</b>").await;
+        sight.picture("silence").await;
+        sight.press(ENTER).await;
+        let listed = "return document.querySelector('#silences li')?.textContent";
+        let listed = sight.until("the silence", listed).await;
+        let words = listed
+            .as_str()
+            .expect("text")
+            .replace(['\u{2068}', '\u{2069}'], "");
+        assert!(words.starts_with("dep_delay is silenced until "), "{words}");
+        assert!(words.contains("A release of <b>ours</b>"), "{words}");
+        sight
+            .until(
+                "the row to say so",
+                "return document.querySelector('tr[data-feature=dep_delay] .why').textContent.includes('silenced until')",
+            )
+            .await;
+        sight.picture("silenced").await;
+        sight.click("#silences li button").await;
+        let none = "return document.querySelectorAll('#silences li').length === 0";
+        sight.until("no silence", none).await;
+        sight.click("#silence-monitor").await;
+        sight.press(ENTER).await;
+        let open = "return document.querySelector('#hush').open";
+        assert_eq!(sight.run(open).await, true, "it needs a reason");
+        sight.expect_no_complaint().await;
         sight.close().await;
     });
 }

@@ -106,6 +106,7 @@ async fn incidents_are_spans_and_leave_with_the_log() {
         value: 0.01,
         previous: Some(0.5),
         since_ms: END + DAY,
+        silenced: false,
     });
     append(&site, resolving);
     let span =

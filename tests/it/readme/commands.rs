@@ -136,3 +136,30 @@ fn every_command_of_a_guarantee_names_tests_that_exist() {
     }
     assert!(checked >= 20, "{checked} commands");
 }
+
+/// A route in running text is one of the interface; a segment stands for a parameter where that has one.
+#[test]
+fn every_route_that_is_mentioned_exists() {
+    let document = serde_json::to_value(psiren::http::openapi::openapi()).unwrap();
+    let routes = document["paths"].as_object().unwrap().keys();
+    let mut routes: Vec<&str> = routes.map(String::as_str).collect();
+    routes.push("/api/v1/openapi.json");
+    let is = |route: &str, path: &str| {
+        let same = |(a, b): (&str, &str)| a == b || a.starts_with('{');
+        route.split('/').count() == path.split('/').count()
+            && route.split('/').zip(path.split('/')).all(same)
+    };
+    let mut mentioned = 0;
+    for document in documents() {
+        let markdown = std::fs::read_to_string(&document).unwrap();
+        for (at, _) in markdown.match_indices("/api/v1/") {
+            let ends = |c: char| !(c.is_ascii_alphanumeric() || "/._-{}".contains(c));
+            let path = &markdown[at..];
+            let path = &path[..path.find(ends).unwrap_or(path.len())];
+            let found = routes.iter().any(|route| is(route, path));
+            assert!(found, "{}: there is no {path}", document.display());
+            mentioned += 1;
+        }
+    }
+    assert!(mentioned > 5, "{mentioned}");
+}

@@ -13,7 +13,9 @@ use psiren::drift::{
 };
 use psiren::health::Health;
 use psiren::http::router;
-use psiren::http::state::{AppState, CheckOutcome, MonitorHandle, MonitorView, ReloadOutcome};
+use psiren::http::state::{
+    AppState, CheckOutcome, MonitorHandle, MonitorView, ReloadOutcome, SilenceRequest,
+};
 use psiren::metrics::Metrics;
 use psiren::state::local::LocalStore;
 use psiren::state::{EvaluatorState, LogBody, LogEntry, ReportLog};
@@ -34,6 +36,7 @@ pub(crate) struct Site {
     pub(crate) monitors: watch::Sender<Arc<Vec<MonitorHandle>>>,
     pub(crate) view: watch::Sender<Arc<MonitorView>>,
     pub(crate) checks: Checks,
+    pub(crate) silences: mpsc::Receiver<SilenceRequest>,
     pub(crate) reloads: mpsc::Receiver<oneshot::Sender<ReloadOutcome>>,
 }
 
@@ -55,6 +58,7 @@ impl Site {
         metrics.monitor(&definition, "flights");
         let (view, viewed) = watch::channel(Arc::new(standing()));
         let (ask_check, checks) = mpsc::channel(1);
+        let (ask_silence, silences) = mpsc::channel(1);
         let (reload, reloads) = mpsc::channel(1);
         let handle = MonitorHandle {
             config: Arc::new(monitor_config()),
@@ -62,6 +66,7 @@ impl Site {
             left_out: Arc::new(vec![("id".into(), "looks like an identifier".into())]),
             view: viewed,
             checks: ask_check,
+            silences: ask_silence,
         };
         let (monitors, watched) = watch::channel(Arc::new(vec![handle]));
         let health = Health::default();
@@ -82,6 +87,7 @@ impl Site {
             monitors,
             view,
             checks,
+            silences,
             reloads,
         }
     }
@@ -133,6 +139,7 @@ fn standing() -> MonitorView {
             since_ms: END,
             value: 3.126,
         }],
+        silences: Vec::new(),
         caught_up: true,
         stale: false,
         evaluated_at_ms: Some(END + 300_000),

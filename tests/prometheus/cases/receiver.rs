@@ -173,6 +173,7 @@ impl Told {
             value: 0.41,
             previous: None,
             since_ms: SINCE,
+            silenced: false,
         };
         let entry = LogEntry {
             monitor: "flights".to_owned(),

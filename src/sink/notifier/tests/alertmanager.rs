@@ -1,7 +1,7 @@
 //! What an Alertmanager gets. `tests/prometheus` holds a real one against it.
 
 use super::*;
-use crate::drift::{IncidentBook, OpenIncident, Reason};
+use crate::drift::{IncidentBook, OpenIncident, Reason, Silence};
 use crate::sink::testing::START;
 use crate::state::{EvaluatorState, NoticeKind};
 
@@ -185,6 +185,30 @@ async fn nothing_is_sent_again_while_history_is_read_or_for_monitors_of_others()
     let posted = posted(&server).await;
     assert_eq!(posted.len(), 1, "{posted:?}");
     assert_eq!(posted[0][0]["labels"]["feature"], "air_time");
+}
+
+#[tokio::test]
+async fn a_silenced_incident_is_not_sent_again_until_its_silence_is_over() {
+    let (server, log) = (server(200).await, MemoryLog::new());
+    let (mut state, entry) = open_incident();
+    let silence = state.silences.add(Silence {
+        id: 0,
+        feature: Some("dep_delay".to_owned()),
+        from_ms: now_ms(),
+        until_ms: now_ms() + 3_600_000,
+        reason: "a release".to_owned(),
+        by: None,
+    });
+    log.push_with(&state, entry.clone());
+    let started = Started::at(OFTEN, &log, notify(vec![alertmanager(&server.uri())]));
+    tokio::time::sleep(10 * OFTEN.refresh).await;
+    assert_eq!(posted(&server).await.len(), 0);
+    state.silences.end(silence.id).unwrap();
+    let mut history = entry;
+    history.news = false;
+    log.push_with(&state, history);
+    started.metrics.until("pager delivered", 1).await;
+    started.stop().await;
 }
 
 #[tokio::test]
