@@ -1,5 +1,6 @@
 //! The HTTP interface, route by route.
 
+mod compressed;
 mod events;
 mod flood;
 mod hostile;
