@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod check;
+mod checklist;
 mod client;
 pub mod demo;
 pub mod explain;
@@ -12,12 +13,16 @@ pub mod health;
 mod memory;
 mod overrides;
 pub mod produce;
+mod progress;
+mod records;
 pub mod reference;
 pub mod run;
+mod say;
 mod sum;
 mod terminal;
 pub mod trigger;
 pub mod validate;
+mod words;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -97,7 +102,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Man => man(),
     };
     done.unwrap_or_else(|error| {
-        anstream::eprintln!("error: {error:#}");
+        say::error(&format!("{error:#}"));
         ExitCode::from(exit_code(&error))
     })
 }

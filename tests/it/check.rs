@@ -500,6 +500,121 @@ fn what_does_not_fit_is_refused_with_words() {
 }
 
 #[test]
+fn each_mistake_says_the_next_step() {
+    let fixture = Fixture::new();
+    let rows = fixture.file(
+        "rows.ndjson",
+        "{\"dep_delay\":1,\"ts\":1600000000}\n".repeat(9),
+    );
+    let folder = fixture.0.path().to_str().unwrap();
+    let header = fixture.file("header.csv", "dep_delay,ts\n");
+    let foreign = fixture.file("foreign.ndjson", "{\"colour\": 1, \"shape\": 2}\n");
+    for (args, code, words) in [
+        (vec![REFERENCE, "nowhere.csv"], 78, "is the path right"),
+        (vec!["nowhere.json", &rows], 78, "is the path right"),
+        (
+            vec![REFERENCE, folder],
+            78,
+            "it is a folder; name a file in it",
+        ),
+        (
+            vec![folder, &rows],
+            78,
+            "it is a folder; name the files in it",
+        ),
+        (
+            vec![&rows, &rows],
+            78,
+            "as Parquet or with `psiren reference build`",
+        ),
+        (vec![REFERENCE, &header], 78, "was it written to its end?"),
+        (
+            vec![REFERENCE, &foreign],
+            78,
+            "its fields are colour, shape",
+        ),
+        (
+            vec![REFERENCE, &foreign],
+            78,
+            "none of the reference's 13 features",
+        ),
+        (
+            vec![REFERENCE, &rows, "--timestamp", "time", "--window", "1d"],
+            78,
+            "--timestamp names another field",
+        ),
+        (
+            vec![REFERENCE, &rows, "--window", "1d"],
+            2,
+            "needs --timestamp FIELD",
+        ),
+        (
+            vec![REFERENCE, &rows, "--format", "explain"],
+            2,
+            "choose one of the 13 with --feature NAME",
+        ),
+        (
+            vec![
+                REFERENCE,
+                &rows,
+                "--feature",
+                "dep_dely",
+                "--format",
+                "explain",
+            ],
+            78,
+            "did you mean \"dep_delay\"?",
+        ),
+    ] {
+        assert_refused(&[&["--reference"], &args[..]].concat(), code, &[words]);
+    }
+    let syntax = parse(&["-r", REFERENCE, &rows, "--window", "7 days long"]);
+    let syntax = syntax.unwrap_err().to_string();
+    assert!(syntax.contains("write it like \"1h 30m\""), "{syntax}");
+}
+
+/// They are missing; that the columns are there shows that it is the right file.
+#[test]
+fn a_file_of_nothing_but_nan_has_its_features_in_common() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":NaN}\n".repeat(300));
+    let document = document(&["--reference", REFERENCE, &rows]);
+    assert_eq!(document["rows"]["counted"], 300);
+}
+
+fn psiren_check(args: &[&str], variables: &[(&str, &str)]) -> (String, String) {
+    let mut command = assert_cmd::Command::cargo_bin("psiren").unwrap();
+    command.args(["check", "--reference", REFERENCE]).args(args);
+    command
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn many_features_without_values_are_summed_up() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let (_, said) = psiren_check(&[&rows], &[]);
+    assert_eq!(said.lines().count(), 6, "{said}");
+    assert!(said.contains("and so have 7 more: "), "{said}");
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_insist() {
+    let coloured = |variables: &[(&str, &str)]| {
+        let (table, _) = psiren_check(&[PARQUET, "--features", "temp"], variables);
+        assert!(table.contains("likely drift"), "{table}");
+        table.contains('\u{1b}')
+    };
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("NO_COLOR", "1")]));
+}
+
+#[test]
 fn a_window_of_ones_own_keeps_the_offset_of_the_configuration() {
     let fixture = Fixture::new();
     let reference = std::fs::canonicalize(REFERENCE).unwrap();

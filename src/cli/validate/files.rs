@@ -6,8 +6,8 @@ use anyhow::Result;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use super::checklist::{Blame, Checklist};
-use super::words::listed;
+use crate::cli::checklist::{Blame, Checklist};
+use crate::cli::words::listed;
 use crate::config::{Config, ReceiverConfig};
 use crate::drift::FeatureKind;
 use crate::monitor::Monitor;
