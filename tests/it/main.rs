@@ -10,6 +10,7 @@ mod confined;
 mod dashboard;
 mod help;
 mod http;
+mod init;
 mod metrics;
 mod readme;
 mod reference;
