@@ -24,7 +24,9 @@ use self::pace::Pace;
 use self::topic::Looked;
 use super::checklist::Checklist;
 use super::progress::Progress;
+use super::words::time;
 use super::{USAGE, is_same_file, say};
+use crate::app::now_ms;
 use crate::config::{Config, ConfigError, Environment, MonitorConfig, Overrides};
 use crate::monitor::Monitor;
 use crate::reference::columns::unwatchable;
@@ -186,6 +188,7 @@ impl InitArgs {
             place: None,
         });
         let mut draft = Draft {
+            written: time(now_ms()),
             topic: self.topic.clone(),
             kafka,
             reference: self.beside_output(&self.reference)?,
@@ -354,7 +357,12 @@ fn relative(path: &Path, folder: &Path) -> Result<PathBuf> {
             place
         };
         let found = place.canonicalize();
-        found.with_context(|| format!("the folder {} cannot be used", place.display()))
+        found.with_context(|| {
+            format!(
+                "the folder {} cannot be used; create it, or name another",
+                place.display()
+            )
+        })
     };
     let (from, to) = (real(folder)?, real(path.parent().unwrap_or(Path::new("")))?);
     let shared = from.iter().zip(to.iter()).take_while(|(a, b)| a == b);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Rows between two updates.
-const STEP: u64 = 4096;
+const STEP: u64 = 512;
 
 pub(super) struct Progress {
     bar: Option<ProgressBar>,

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use super::events::{Path, Place};
 use super::pace::Proposal;
 use super::toml_text::{key, list, path, text, words};
+use crate::cli::terminal::left;
 use crate::cli::words::pattern_of;
 use crate::config::{BinningConfig, durations};
 use crate::drift::{Binning, Closed, FeatureKind};
@@ -20,6 +21,8 @@ const MARGIN: usize = 40;
 
 /// Everything that is written.
 pub(super) struct Draft {
+    /// When, which gives every "ago" its meaning.
+    pub(super) written: String,
     /// Also the name of the monitor: what a topic may be called, a monitor may be called.
     pub(super) topic: String,
     pub(super) kafka: Kafka,
@@ -77,6 +80,11 @@ impl Draft {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(
+            out,
+            "# Written by `psiren init`, {}. Try it with `psiren validate`, then `psiren run`.",
+            self.written
+        )?;
         out.push_str(HEAD);
         self.write_kafka(out)?;
         self.write_monitor(out)?;
@@ -127,7 +135,7 @@ impl Draft {
         for (other, zoned, why) in &self.timing.others {
             let zone = if *zoned { ", timezone = \"UTC\"" } else { "" };
             let line = format!("#> timestamp = {{ field = {}{zone} }}", path(other));
-            writeln!(out, "{line:MARGIN$} # {}", words(why))?;
+            writeln!(out, "{} # {}", left(&line, MARGIN), words(why))?;
         }
         out.push_str("\n# Sliding windows of event time. The slide divides the size.\n");
         for reason in &self.proposal.reasons {
@@ -194,8 +202,8 @@ impl Draft {
             match column.has_key() {
                 true => writeln!(
                     out,
-                    "{:MARGIN$} # {}",
-                    format!("#{} = {{}}", key(name)),
+                    "{} # {}",
+                    left(&format!("#{} = {{}}", key(name)), MARGIN),
                     words(reason)
                 )?,
                 false => writeln!(out, "# {}: {}", words(name), words(reason))?,
@@ -221,6 +229,21 @@ impl Feature {
         matches!(self.place, Some(Place::Nowhere))
     }
 
+    /// JSON types that were found and that this feature takes for invalid.
+    pub(super) fn wrong_types(&self) -> Vec<&'static str> {
+        let wrong: &[&str] = match self.of.reference.binning.kind() {
+            FeatureKind::Numeric => &["string", "boolean"],
+            FeatureKind::Categorical => &["number"],
+        };
+        match &self.place {
+            Some(Place::Top { types, .. }) => {
+                let found = types.iter().copied();
+                found.filter(|name| wrong.contains(name)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn line(&self) -> String {
         let name = &self.of.reference.name;
         let facts = self.facts();
@@ -241,7 +264,7 @@ impl Feature {
             (_, true) => ("#", self.defaults()),
         };
         let line = format!("{mark}{} = {{ {} }}", key(name), keys.join(", "));
-        format!("{line:MARGIN$} # {}", words(&facts))
+        format!("{} # {}", left(&line, MARGIN), words(&facts))
     }
 
     /// What a profile was built with otherwise than by default, which the configuration has to say.
@@ -303,6 +326,10 @@ impl Feature {
                     "" => " · null in all events".to_owned(),
                     types => format!(" · in {:.0} % of the events, as {types}", share * 100.0),
                 });
+                let wrong = self.wrong_types();
+                if !wrong.is_empty() {
+                    facts.push_str(&format!(" ({} is invalid here)", wrong.join(" and ")));
+                }
             }
             Some(Place::Elsewhere(paths)) if paths.len() > 1 => {
                 let paths: Vec<String> = paths.iter().map(|p| path(p)).collect();
@@ -318,7 +345,6 @@ impl Feature {
 }
 
 const HEAD: &str = "\
-# Written by `psiren init`. Try it with `psiren validate`, then `psiren run`.
 #
 #   #key = value   shows a default: remove the # to change it.
 #   #> key = value is an example: choose one.
@@ -432,6 +458,7 @@ mod tests {
         let features = names.iter().enumerate();
         let features = features.map(|(i, name)| feature(name, places[i % places.len()].clone()));
         Draft {
+            written: "2026-01-01T00:00:00Z".to_owned(),
             topic: topic.to_owned(),
             kafka: Kafka {
                 servers: "localhost:9092".to_owned(),
@@ -531,6 +558,19 @@ mod tests {
         let all = uncommented(&text);
         assert_ne!(all, text);
         assert_eq!(config(&all).to_toml(), config(&text).to_toml());
+    }
+
+    #[test]
+    fn a_type_that_a_feature_does_not_take_is_named() {
+        let place = |types: &[&'static str]| Place::Top {
+            share: 0.994,
+            types: types.to_vec(),
+        };
+        let line = feature("x", Some(place(&["integer", "string"]))).line();
+        let expected = "in 99 % of the events, as integer and string (string is invalid here)";
+        assert!(line.contains(expected), "{line}");
+        let line = feature("x", Some(place(&["integer", "number"]))).line();
+        assert!(!line.contains("invalid"), "{line}");
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::config::Environment;
 use crate::drift::FeatureKind;
 use crate::text::{counted, grouped};
 
-/// Fields that are named at most.
+/// Fields that are named at most, and columns that are left out.
 const NAMED: usize = 5;
+const LEFT_OUT: usize = 10;
 
 /// The one field that can be event time, or why it is the record's.
 pub(super) fn timing(events: &Events) -> Timing {
@@ -86,7 +87,9 @@ pub(super) fn reference(path: &Path, draft: &Draft, list: &mut Checklist) -> Res
     );
     let left_out = draft.left_out.iter();
     let left_out = left_out.map(|c| format!("left out: {}: {}", c.name, c.reason));
-    list.ok(title, left_out)
+    let more = draft.left_out.len().saturating_sub(LEFT_OUT);
+    let more = (more > 0).then(|| format!("and {more} more, which the file names"));
+    list.ok(title, left_out.take(LEFT_OUT).chain(more))
 }
 
 pub(super) fn topic(draft: &Draft, looked: &Looked, list: &mut Checklist) -> Result<()> {
@@ -167,7 +170,16 @@ fn features(draft: &Draft, list: &mut Checklist) -> Result<()> {
                 lines.push(format!("{name} is at {}{choose}", listed(&found)));
             }
             Some(Place::Nowhere) => nowhere.push(name.clone()),
-            Some(Place::Top { .. }) | None => {}
+            Some(Place::Top { .. }) | None => {
+                let wrong = feature.wrong_types();
+                if !wrong.is_empty() {
+                    open += 1;
+                    lines.push(format!(
+                        "{name} is found as {}, which is invalid for it",
+                        wrong.join(" and ")
+                    ));
+                }
+            }
         }
     }
     let total = draft.features.len() as u64;

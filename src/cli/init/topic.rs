@@ -39,7 +39,10 @@ pub(super) fn look(kafka: &KafkaConfig, topic: &str) -> Result<Looked> {
 
 fn ask(probe: &Probe, topic: &str) -> Result<Looked> {
     let Some(partitions) = probe.partitions(topic)? else {
-        bail!("there is none of that name; is it spelt as the producer spells it?");
+        bail!(
+            "there is none of that name; {}",
+            nearest(topic, &probe.topics())
+        );
     };
     let log = Log::ask(probe, topic, &partitions);
     if let ([], [first, ..]) = (&log.spans[..], &log.silent[..]) {
@@ -61,4 +64,15 @@ fn ask(probe: &Probe, topic: &str) -> Result<Looked> {
         events,
         silent: log.silent,
     })
+}
+
+/// The topic most like `wanted`, when one is like it.
+fn nearest(wanted: &str, topics: &[String]) -> String {
+    let likeness = |topic: &String| strsim::jaro_winkler(wanted, topic);
+    let likely = topics.iter().map(|topic| (likeness(topic), topic));
+    let likely = likely.filter(|(likeness, _)| *likeness > 0.75);
+    match likely.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, topic)) => format!("did you mean {topic:?}?"),
+        None => "is it spelt as the producer spells it?".to_owned(),
+    }
 }

@@ -104,6 +104,10 @@ fn init_says_that_a_topic_is_not_there_or_holds_no_events(kafka: &Kafka) {
     assert!(said.contains("there is none of that name"), "{said}");
     assert_eq!(configuration(&home), "mine");
     let framed = Topic::create(kafka, "init-framed", 1);
+    let misspelt = framed.name.replace("framed", "farmed");
+    let (_, said) = init(kafka, &home, &misspelt);
+    let meant = format!("did you mean {:?}?", framed.name);
+    assert!(said.contains(&meant), "{said}");
     framed.produce(&[Record::bytes(*b"\0\0\0\0\x05\x02avro")]);
     let (output, said) = init(kafka, &home, &framed.name);
     assert_eq!(output.status.code(), Some(0), "{said}");
