@@ -41,7 +41,7 @@ enum Command {
 #[command(after_help = "Examples:
   psiren reference build training.parquet --output reference.json
   psiren reference build jan.parquet feb.parquet --exclude comment > ref.json
-  psiren reference build training.parquet --buckets 20 --edges km=1,10 -o ref.json
+  psiren reference build training.parquet --edges km=1,10,50 -o reference.json
   psiren reference build --config psiren.toml --output reference.json")]
 struct BuildArgs {
     /// Parquet files with the same columns; together they are the reference. Default: the monitor's reference

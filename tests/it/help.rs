@@ -44,6 +44,8 @@ fn every_example_is_a_command_the_program_takes() {
     let mut without = Vec::new();
     for (name, help) in helps {
         let (_, rest) = help.split_once("Examples:").unwrap_or_default();
+        let wide = rest.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{name}: a usual terminal breaks this line");
         let examples: Vec<_> = rest.lines().filter_map(example).collect();
         for words in &examples {
             if let Err(error) = Cli::try_parse_from(words) {
