@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::promtool::{promtool, said};
+use crate::support::terminal::on_a_terminal;
 
 #[derive(Parser)]
 struct Command {
@@ -612,6 +613,45 @@ fn colours_are_for_terminals_and_for_those_who_insist() {
     assert!(!coloured(&[]), "a pipe is no terminal");
     assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
     assert!(!coloured(&[("NO_COLOR", "1")]));
+}
+
+const ON_A_TERMINAL: &str = "check fixtures/flights/production.parquet \
+    --reference fixtures/flights/reference.parquet --timestamp ts --window 7d --slide 1d";
+
+#[test]
+fn a_terminal_shows_colours_and_progress_that_leaves_nothing() {
+    let Some(shown) = on_a_terminal(ON_A_TERMINAL, &[]) else {
+        return;
+    };
+    assert!(shown.contains("reading the reference"), "{shown:?}");
+    assert!(shown.contains("rows read"), "{shown:?}");
+    let (_, left) = shown.rsplit_once("\r\u{1b}[2K").unwrap();
+    assert!(
+        !left.contains("read,") && left.contains("likely drift"),
+        "{left:?}"
+    );
+    assert!(left.contains("\u{1b}["), "{left:?}");
+    let plain = anstream::adapter::strip_str(left).to_string();
+    let table = plain
+        .lines()
+        .take_while(|line| !line.starts_with("possible drift from"));
+    let widest = table
+        .map(|line| line.trim_end().chars().count())
+        .max()
+        .unwrap();
+    assert!((60..=80).contains(&widest), "{widest}\n{plain}");
+}
+
+#[test]
+fn who_wants_no_colours_gets_none_on_a_terminal_either() {
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let arguments = format!("{ON_A_TERMINAL} --no-progress");
+        let Some(shown) = on_a_terminal(&arguments, &[variable]) else {
+            return;
+        };
+        assert!(shown.contains("likely drift"), "{shown:?}");
+        assert!(!shown.contains('\u{1b}'), "{variable:?}: {shown:?}");
+    }
 }
 
 #[test]
