@@ -5,21 +5,21 @@
 
 mod draft;
 mod events;
+mod feature;
 mod pace;
+mod place;
 mod report;
 mod toml_text;
 mod topic;
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use self::draft::{Column, Draft, Feature, Kafka, Timing};
+use self::draft::{Column, Draft, Kafka, Timing};
+use self::feature::Feature;
 use self::pace::Pace;
 use self::topic::Looked;
 use super::checklist::Checklist;
@@ -299,24 +299,13 @@ impl InitArgs {
         })
     }
 
-    /// `path` as the file that is written names it: relative to the file's folder. The last name is
-    /// kept as it is, a link as well, which may be meant to lead elsewhere one day.
+    /// `path` as the file that is written names it.
     fn beside_output(&self, path: &Path) -> Result<String> {
         let folder = match self.output.parent() {
             Some(folder) if !self.to_stdout() => folder,
             _ => Path::new(""),
         };
-        let beside = match folder.as_os_str().is_empty() || path.is_absolute() {
-            true => path.to_owned(),
-            false => relative(path, folder)?,
-        };
-        let beside = beside.to_str().map(str::to_owned);
-        beside.with_context(|| {
-            format!(
-                "the path {} is no UTF-8, which a configuration cannot name; rename it",
-                path.display()
-            )
-        })
+        place::seen_from(folder, path)
     }
 
     /// The draft as `run` would read it.
@@ -330,7 +319,7 @@ impl InitArgs {
             super::print(text.as_bytes())?;
             return Ok(());
         }
-        write_file(&self.output, text, self.force)
+        place::write(&self.output, text, self.force)
             .with_context(|| format!("cannot write {}", self.output.display()))
     }
 }
@@ -346,48 +335,4 @@ fn refused(error: &ConfigError) -> anyhow::Error {
     });
     anyhow::anyhow!("{}", problems.collect::<Vec<_>>().join("\n"))
         .context("no configuration can be written that `psiren run` would take")
-}
-
-/// The way from `folder` to `path`, both of which are looked up.
-fn relative(path: &Path, folder: &Path) -> Result<PathBuf> {
-    let real = |place: &Path| {
-        let place = if place.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            place
-        };
-        let found = place.canonicalize();
-        found.with_context(|| {
-            format!(
-                "the folder {} cannot be used; create it, or name another",
-                place.display()
-            )
-        })
-    };
-    let (from, to) = (real(folder)?, real(path.parent().unwrap_or(Path::new("")))?);
-    let shared = from.iter().zip(to.iter()).take_while(|(a, b)| a == b);
-    let shared = shared.count();
-    let mut way: PathBuf = from.iter().skip(shared).map(|_| "..").collect();
-    way.extend(to.iter().skip(shared));
-    way.extend(path.file_name());
-    Ok(way)
-}
-
-/// In one step: there is the whole file or none, and one that is there is only replaced by `force`.
-fn write_file(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    // As any new file: what the umask leaves.
-    let everyone = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(everyone)
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    match force {
-        true => file.persist(path)?,
-        false => file.persist_noclobber(path)?,
-    };
-    Ok(())
 }
