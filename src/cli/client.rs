@@ -111,7 +111,10 @@ impl Target {
         runtime.block_on(async {
             let response = request.send().await.map_err(reqwest::Error::without_url);
             let response = response.with_context(|| {
-                format!("psiren at {} does not answer; is it running?", self.shown())
+                format!(
+                    "psiren at {} does not answer; is it running? --url, or PSIREN_URL, says where",
+                    self.shown()
+                )
             })?;
             let status = response.status();
             let text = response.text().await.map_err(reqwest::Error::without_url)?;

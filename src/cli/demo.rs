@@ -30,6 +30,9 @@ const TOPIC: &str = "flights";
 const PARTITIONS: i32 = 4;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren demo
+  psiren demo --days-per-second 50 --exit")]
 pub struct DemoArgs {
     /// Where to listen for HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10774")]

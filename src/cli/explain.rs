@@ -11,13 +11,18 @@ use serde::de::DeserializeOwned;
 
 use super::client::Target;
 use super::sum::{self, Bucket, Sum};
+use super::terminal;
 use crate::drift::{DriftStatus, Smoothing};
 use crate::text::{encode, rfc3339};
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "To explain a figure of a file: psiren check … --feature NAME --format explain"
-)]
+#[command(after_help = "Examples:
+  psiren explain dep_delay
+  psiren explain dep_delay --monitor flights --live
+  psiren explain dep_delay --end 2026-03-01T00:00:00Z
+
+To explain a figure of a file instead of a running psiren:
+  psiren check week.csv -r reference.json --feature dep_delay --format explain")]
 pub struct ExplainArgs {
     /// The feature whose PSI to explain
     feature: String,
@@ -151,7 +156,7 @@ pub fn explain(args: ExplainArgs) -> Result<String> {
         reason: window.figures.reason,
         feature: args.feature,
     };
-    Ok(sum::render(&sum))
+    Ok(sum::render(&sum, terminal::columns()))
 }
 
 impl ExplainArgs {

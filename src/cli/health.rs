@@ -9,6 +9,11 @@ use serde_json::Value;
 use super::client::Target;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren health
+  psiren health --url http://127.0.0.1:10774/prefix
+
+Exits with 0 when ready, with 1 when not or when nothing answers.")]
 pub struct HealthArgs {
     #[command(flatten)]
     target: Target,

@@ -5,19 +5,25 @@
 
 pub mod alert;
 pub mod check;
+mod checklist;
 mod client;
 pub mod demo;
 pub mod explain;
 pub mod health;
+pub mod init;
 mod memory;
 mod overrides;
 pub mod produce;
+mod progress;
+mod records;
 pub mod reference;
 pub mod run;
+mod say;
 mod sum;
 mod terminal;
 pub mod trigger;
 pub mod validate;
+mod words;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,7 +50,14 @@ pub const CONFIG: u8 = 78;
 /// windows.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Start with `psiren demo`; it needs neither Kafka nor Docker.")]
+#[command(after_help = "Examples:
+  psiren demo
+  psiren check last-week.parquet --reference training.parquet
+  psiren init --topic flights --reference training.parquet
+  psiren run --config psiren.toml
+
+Start with `psiren demo`; it needs neither Kafka nor Docker. The help of each
+command has more examples.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -54,6 +67,8 @@ pub struct Cli {
 pub enum Command {
     /// Show everything in one process: an embedded broker, real data, the page
     Demo(demo::DemoArgs),
+    /// Write a commented configuration from a topic and a reference
+    Init(init::InitArgs),
     /// Watch Kafka topics as the configuration says
     Run(run::RunArgs),
     /// Compute PSI over a file with the same engine
@@ -84,6 +99,7 @@ pub fn run(cli: Cli) -> ExitCode {
     memory::close();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
+        Command::Init(args) => init::run(args),
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(*args),
         Command::Reference(args) => reference::run(args, &load_config),
@@ -97,7 +113,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Man => man(),
     };
     done.unwrap_or_else(|error| {
-        anstream::eprintln!("error: {error:#}");
+        say::error(&format!("{error:#}"));
         ExitCode::from(exit_code(&error))
     })
 }

@@ -18,7 +18,7 @@ use crate::source::producer::{Producer, Row};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   psiren produce flights.ndjson.gz --topic flights --rate 500/s
-  psiren produce flights.parquet --topic flights --timestamp ts --speedup 1000 --key origin")]
+  psiren produce flights.csv -t flights --timestamp ts --speedup 60 --key origin")]
 pub struct ProduceArgs {
     /// Parquet, NDJSON, NDJSON.gz, CSV, or `-` for NDJSON on standard input
     pub file: PathBuf,

@@ -12,7 +12,8 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::is_same_file;
+use super::progress::Progress;
+use super::{is_same_file, say, terminal};
 use crate::config::{Config, EdgeRule, FeatureConfig, MonitorConfig};
 use crate::drift::{Closed, FeatureKind};
 use crate::reference::{self, LoadOptions, Profile, ReferenceError};
@@ -37,6 +38,11 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren reference build training.parquet --output reference.json
+  psiren reference build jan.parquet feb.parquet --exclude comment > ref.json
+  psiren reference build training.parquet --edges km=1,10,50 -o reference.json
+  psiren reference build --config psiren.toml --output reference.json")]
 struct BuildArgs {
     /// Parquet files with the same columns; together they are the reference. Default: the monitor's reference
     #[arg(value_name = "FILE", required_unless_present = "config")]
@@ -80,6 +86,9 @@ struct BuildArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren reference inspect reference.json
+  psiren reference inspect training.parquet --format json | jq .left_out")]
 struct InspectArgs {
     /// A profile or a Parquet file
     #[arg(value_name = "PROFILE|PARQUET")]
@@ -145,7 +154,7 @@ pub fn run(
     };
     match result {
         Err(error) if error.is::<ReferenceError>() => {
-            complain(&format!("{error}"))?;
+            say::error(&error.to_string());
             Ok(ExitCode::from(CONFIGURATION))
         }
         other => other,
@@ -161,7 +170,7 @@ fn build(
         (Some(config), Some(path)) => match choose_monitor(config, path, args.monitor.as_deref()) {
             Ok(monitor) => Some(monitor),
             Err(what) => {
-                complain(&what)?;
+                say::error(&what);
                 return Ok(ExitCode::from(CONFIGURATION));
             }
         },
@@ -174,20 +183,22 @@ fn build(
     if let Some(output) = args.output.as_deref()
         && files.iter().any(|file| is_same_file(file, output))
     {
-        complain(&format!(
+        say::error(&format!(
             "{} is both read and written; give --output another name",
             output.display()
-        ))?;
+        ));
         return Ok(ExitCode::from(USAGE));
     }
     let options = options(args, monitor);
+    let reading = Progress::reference(true);
     let profile = reference::build(&files, &options)?;
+    reading.done();
     if let Some(column) = &args.timestamp
         && profile.event_time.is_none()
     {
         let what =
             format!("--timestamp {column}: the reference has no column of times of that name");
-        complain(&what)?;
+        say::error(&what);
         return Ok(ExitCode::from(CONFIGURATION));
     }
     match &args.output {
@@ -299,9 +310,11 @@ fn feature<'a>(options: &'a mut LoadOptions, name: &str) -> &'a mut FeatureConfi
 }
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let reading = Progress::reference(true);
     let profile: Profile = reference::inspect(&args.file)?;
+    reading.done();
     match args.format {
-        Format::Table => print(&table::render(&profile, &args.file))?,
+        Format::Table => print(&table::render(&profile, &args.file, terminal::columns()))?,
         Format::Json => print(&profile.to_json())?,
     }
     Ok(ExitCode::SUCCESS)
@@ -309,12 +322,6 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 
 fn print(text: &str) -> anyhow::Result<()> {
     write_to(&mut anstream::stdout(), text)
-}
-
-fn complain(what: &str) -> anyhow::Result<()> {
-    let style = table::PROBLEM;
-    let text = format!("{style}error{style:#}: {what}\n");
-    write_to(&mut anstream::stderr(), &text)
 }
 
 /// A reader that closes the pipe has seen enough.

@@ -18,6 +18,13 @@ use crate::telemetry::{self, LogFormat};
 const END: Duration = Duration::from_millis(9500);
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren run --config psiren.toml
+  psiren run --config psiren.toml --listen 0.0.0.0:10774 --log-format json
+  PSIREN_LOG=psiren=debug psiren run --config psiren.toml
+
+SIGTERM and SIGINT save and end within ten seconds; SIGHUP reads the
+configuration again.")]
 pub struct RunArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]

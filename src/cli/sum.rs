@@ -3,12 +3,12 @@
 
 use std::fmt::Write;
 
-use super::terminal::{QUIET, TITLE, printable, style};
+use super::terminal::{QUIET, TITLE, bar, left, printable, right, shortened, style, width};
 use crate::drift::{DriftStatus, Psi, Smoothing, psi};
 use crate::text::grouped;
 
 /// Cells of the longest bar.
-const BAR_CELLS: f64 = 16.0;
+const BAR_CELLS: usize = 16;
 const RANGE_CELLS: usize = 32;
 
 /// One feature in one window, against its reference.
@@ -32,15 +32,15 @@ pub(super) struct Bucket {
     pub(super) production: u64,
 }
 
-/// The sum, bucket by bucket, with its verdict.
-pub(super) fn render(sum: &Sum) -> String {
+/// The sum, bucket by bucket, with its verdict. `columns`: how wide the terminal is.
+pub(super) fn render(sum: &Sum, columns: Option<usize>) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, sum);
+    let _ = write(&mut out, sum, columns);
     out
 }
 
-fn write(out: &mut String, sum: &Sum) -> std::fmt::Result {
+fn write(out: &mut String, sum: &Sum, columns: Option<usize>) -> std::fmt::Result {
     let reference: Vec<u64> = sum.buckets.iter().map(|b| b.reference).collect();
     let production: Vec<u64> = sum.buckets.iter().map(|b| b.production).collect();
     let psi = psi(&reference, &production, sum.smoothing);
@@ -63,7 +63,7 @@ fn write(out: &mut String, sum: &Sum) -> std::fmt::Result {
         String::new(),
         psi.as_ref().map_or_else(dash, |psi| term(psi.total)),
     ]);
-    aligned(out, &rows, psi.as_ref())?;
+    aligned(out, &rows, psi.as_ref(), columns)?;
     for (values, what) in sum.beside.iter().filter(|(values, _)| *values > 0) {
         writeln!(
             out,
@@ -91,7 +91,7 @@ fn row(bucket: &Bucket, i: usize, psi: Option<&Psi>) -> [String; 6] {
         figure.map_or_else(dash, text)
     };
     [
-        shortened(&printable(&bucket.range)),
+        shortened(&printable(&bucket.range), RANGE_CELLS),
         grouped(bucket.reference),
         grouped(bucket.production),
         figure(|psi| &psi.reference, share),
@@ -101,48 +101,47 @@ fn row(bucket: &Bucket, i: usize, psi: Option<&Psi>) -> [String; 6] {
 }
 
 /// The first column to the left, figures to the right, and a bar for each term.
-fn aligned(out: &mut String, rows: &[[String; 6]], psi: Option<&Psi>) -> std::fmt::Result {
-    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max();
-    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));
+fn aligned(
+    out: &mut String,
+    rows: &[[String; 6]],
+    psi: Option<&Psi>,
+    columns: Option<usize>,
+) -> std::fmt::Result {
+    let widest = |column: usize| rows.iter().map(|r| width(&r[column])).max();
+    let widths: [usize; 6] = std::array::from_fn(|column| widest(column).unwrap_or(0));
+    let whole = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+    let room = columns.map_or(BAR_CELLS, |columns| columns.saturating_sub(whole + 2));
+    let longest = room.min(BAR_CELLS) as f64;
     let greatest = psi.map_or(0.0, |psi| psi.terms.iter().copied().fold(0.0, f64::max));
     let last = rows.len() - 1;
     for (i, [range, figures @ ..]) in rows.iter().enumerate() {
         let quiet = i == 0;
         if i == last {
-            let width = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
-            writeln!(out, "{QUIET}{}{QUIET:#}", "─".repeat(width))?;
+            writeln!(out, "{QUIET}{}{QUIET:#}", "─".repeat(whole))?;
         }
         if quiet {
             write!(out, "{QUIET}")?;
         }
-        write!(out, "{range:0$}", widths[0])?;
+        write!(out, "{}", left(range, widths[0]))?;
         for (figure, width) in figures.iter().zip(&widths[1..]) {
-            write!(out, "  {figure:>width$}")?;
+            write!(out, "  {}", right(figure, *width))?;
         }
         if quiet {
             write!(out, "{QUIET:#}")?;
         }
         let own = i.checked_sub(1).filter(|_| i < last);
-        let own = own.and_then(|i| psi?.terms.get(i));
-        writeln!(
-            out,
-            "{}",
-            own.map(|own| bar(*own, greatest)).unwrap_or_default()
-        )?;
+        let own = own.and_then(|i| psi?.terms.get(i)).copied();
+        let bar = bar(
+            own.unwrap_or(0.0) / greatest.max(f64::MIN_POSITIVE),
+            longest,
+        );
+        match bar.as_str() {
+            _ if room == 0 => writeln!(out)?,
+            "" => writeln!(out)?,
+            bar => writeln!(out, "  {bar}")?,
+        }
     }
     Ok(())
-}
-
-fn bar(term: f64, greatest: f64) -> String {
-    if greatest <= 0.0 {
-        return String::new();
-    }
-    let eighths = (BAR_CELLS * 8.0 * term / greatest).round() as usize;
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
-    match eighths {
-        0 => String::new(),
-        _ => format!("  {}{rest}", "█".repeat(eighths / 8)),
-    }
 }
 
 fn smoothing(smoothing: Smoothing) -> String {
@@ -166,13 +165,6 @@ fn term(term: f64) -> String {
 
 fn dash() -> String {
     "–".to_owned()
-}
-
-fn shortened(text: &str) -> String {
-    match text.chars().count() > RANGE_CELLS {
-        true => text.chars().take(RANGE_CELLS - 1).chain(['…']).collect(),
-        false => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -199,12 +191,29 @@ mod tests {
     }
 
     fn plain(sum: &Sum) -> String {
-        anstream::adapter::strip_str(&render(sum)).to_string()
+        anstream::adapter::strip_str(&render(sum, None)).to_string()
     }
 
     #[test]
     fn every_figure_of_the_sum_is_there() {
         insta::assert_snapshot!(plain(&sum([1_000, 300, 700])));
+    }
+
+    #[test]
+    fn bars_are_as_long_as_a_narrow_terminal_lets_them_be() {
+        let sum = sum([1_000, 300, 700]);
+        let table = |columns| {
+            let text = anstream::adapter::strip_str(&render(&sum, Some(columns))).to_string();
+            let rows = text.lines().skip(4).take(6).map(width);
+            rows.max().unwrap()
+        };
+        let widest = table(200);
+        assert_eq!(table(widest - 5), widest - 5);
+        assert_eq!(
+            table(20),
+            widest - 18,
+            "no bars, and the figures as they are"
+        );
     }
 
     #[test]

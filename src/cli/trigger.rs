@@ -8,10 +8,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::{Target, Token};
-use super::terminal::{TITLE, printable, psi, severity, style};
+use super::terminal::{TITLE, left, printable, psi, severity, style, width};
 use crate::drift::DriftStatus;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren trigger
+  psiren trigger --monitor flights --fail-on likely
+  psiren trigger --url https://psiren.example.com --token-file token")]
 pub struct TriggerArgs {
     #[command(flatten)]
     target: Target,
@@ -151,16 +155,13 @@ fn table(monitor: &str, what: &str, evaluation: &Evaluation) {
     let mut features: Vec<&Feature> = evaluation.features.iter().collect();
     features.sort_by(|a, b| severity((b.status, b.psi), (a.status, a.psi)));
     let names: Vec<String> = features.iter().map(|f| printable(&f.feature)).collect();
-    let width = names
-        .iter()
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
     for (name, feature) in names.iter().zip(features) {
         let style = style(feature.status);
         let psi = psi(feature.psi);
         anstream::println!(
-            "  {name:width$}  {style}{:17}{style:#}  {psi:>8}  {}",
+            "  {}  {style}{:17}{style:#}  {psi:>8}  {}",
+            left(name, widest),
             feature.status.words(),
             printable(&feature.reason),
         );

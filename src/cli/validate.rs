@@ -5,13 +5,11 @@
 //! outside ends within ten seconds. No value of an event is shown unless `log_payloads` is set.
 
 mod broker;
-mod checklist;
 mod files;
 mod machine;
 mod outlook;
 mod sample;
 mod shares;
-mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,12 +17,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use self::checklist::{Blame, Checklist};
+use super::checklist::{Blame, Checklist};
 use super::overrides::OverrideArgs;
 use crate::config::Config;
 use crate::text::counted;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  psiren validate --config psiren.toml
+  psiren validate --config psiren.toml --no-environment
+  psiren validate --config psiren.toml --show > effective.toml
+
+Exits with 0 when nothing failed, with 78 for the configuration or a file it
+names, with 1 for the surroundings.")]
 pub struct ValidateArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE")]

@@ -4,6 +4,18 @@
 //! Only these tokens, outside strings, are touched; the rest stays as it is and is judged by the
 //! parser.
 
+/// The whole of an event's payload, for a look at what it holds; `None` when it is no JSON. What is
+/// counted is read by the [`Extractor`](super::Extractor), with the same leniency.
+#[must_use]
+pub fn whole(payload: &[u8]) -> Option<serde_json::Value> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let mut lenient = String::new();
+    serde_json::from_str(text).ok().or_else(|| {
+        let null = replace(text, &mut lenient);
+        null.then(|| serde_json::from_str(&lenient).ok())?
+    })
+}
+
 /// Copies `text` to `out` with those tokens replaced by `null`. False when there were none.
 pub(super) fn replace(text: &str, out: &mut String) -> bool {
     out.clear();

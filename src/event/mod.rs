@@ -24,6 +24,7 @@ mod trie;
 
 pub use extract::{Extractor, Position, Rejected};
 pub use intake::{Json, cell, event_time, passes};
+pub use lenient::whole;
 pub use timestamp::TimeReader;
 
 use crate::config::{Filter, TimestampField};

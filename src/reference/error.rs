@@ -1,8 +1,12 @@
 //! Why a reference cannot be used.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::profile::LeftOut;
+
+const NO_FILE: &str = "there is no such file; is the path right? On the command line it is relative to \
+                       the working directory, in a configuration to the folder of that file";
 
 /// Why a reference cannot be used. Each text names the file, what was found and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +44,7 @@ pub enum ReferenceError {
         "the reference {} has no column {column:?}, which {wanted_by} asks for{}; its columns are {}",
         path.display(),
         nearest.as_ref().map(|n| format!(" (did you mean {n:?}?)")).unwrap_or_default(),
-        columns.join(", ")
+        listed(columns)
     )]
     UnknownColumn {
         path: PathBuf,
@@ -80,7 +84,10 @@ impl ReferenceError {
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         Self::Unreadable {
             path: path.to_owned(),
-            what: error.to_string(),
+            what: match error.kind() {
+                ErrorKind::NotFound => NO_FILE.to_owned(),
+                _ => error.to_string(),
+            },
         }
     }
 
@@ -124,6 +131,15 @@ fn nearest(wanted: &str, names: &[String]) -> Option<String> {
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name.clone())
+}
+
+/// All names, or the first of many.
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 20;
+    match names.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..NAMED].join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 fn lines(reasons: &[LeftOut]) -> String {

@@ -106,7 +106,9 @@ fn names_an_identifier(name: &str) -> bool {
         || name.starts_with("Unnamed: ")
 }
 
-fn names_a_time(name: &str) -> bool {
+/// Whether the last word of `name` is one that times have: `created_at`, `eventTime`, `ts`.
+#[must_use]
+pub fn names_a_time(name: &str) -> bool {
     [
         "ts",
         "time",

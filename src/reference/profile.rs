@@ -133,6 +133,9 @@ impl Profile {
             version: Option<u64>,
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if is_rows(bytes) {
+            return Err(ReferenceError::corrupt(path, "it holds rows as NDJSON"));
+        }
         let what = |e: serde_json::Error| ReferenceError::profile(path, format!("is damaged: {e}"));
         match serde_json::from_slice::<Versioned>(bytes)
             .map_err(what)?
@@ -240,6 +243,17 @@ impl ProfileFeature {
             }
         }
     }
+}
+
+/// Whether the first line is an object by itself and more follow: a profile has one object on many.
+fn is_rows(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let is_object = |line: &[u8]| {
+        let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line);
+        object.is_ok()
+    };
+    let first = lines.next().is_some_and(is_object);
+    first && lines.any(|line| !line.trim_ascii().is_empty())
 }
 
 /// JSON with one key a line and lists on one line.

@@ -103,6 +103,14 @@ impl Probe {
         }
     }
 
+    /// The names of the topics that this user may describe; none when no broker answers.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        let metadata = self.consumer.fetch_metadata(None, ANSWER);
+        let topics = metadata.iter().flat_map(|metadata| metadata.topics());
+        topics.map(|topic| topic.name().to_owned()).collect()
+    }
+
     /// Whether this user may look at the group's offsets.
     ///
     /// # Errors

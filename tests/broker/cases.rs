@@ -5,6 +5,7 @@ mod beginnings;
 mod degraded;
 mod flights;
 mod harness;
+mod init;
 mod live;
 mod log_changes;
 mod messages;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Case> {
         beginnings::cases(),
         log_changes::cases(),
         messages::cases(),
+        init::cases(),
         validate::cases(),
         security::cases(),
         degraded::cases(),

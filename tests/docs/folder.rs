@@ -22,14 +22,16 @@ const STAND_INS: [(&str, &str); 6] = [
     ("fixtures", "fixtures"),
 ];
 
-/// A new folder for `block`: its files, `psiren.toml` as README.md has it, and its reference unless the block builds
-/// that itself.
+/// A new folder for `block`: its files, `psiren.toml` as README.md has it, and its reference, unless the block makes
+/// them itself.
 pub(crate) fn of(block: &Block) -> TempDir {
     let folder = with_stand_ins();
     if block.text.contains("deploy/") {
         copy(&root().join("deploy"), &folder.path().join("deploy"));
     }
-    fs::write(folder.path().join("psiren.toml"), configuration()).expect("a configuration");
+    if !block.text.contains("psiren init") {
+        fs::write(folder.path().join("psiren.toml"), configuration()).expect("a configuration");
+    }
     if !block.text.contains("--output reference.json") {
         build_reference(folder.path());
     }

@@ -28,7 +28,8 @@ const EXIT_CODES: [(&str, i32); 1] = [(
 )];
 
 /// What the documents say that a command prints, in words that are not beside the block.
-const PRINTS: [(&str, &[&str]); 6] = [
+const PRINTS: [(&str, &[&str]); 7] = [
+    ("psiren init", &["psiren.toml", "psiren validate"]),
     (
         "curl -fsS -X DELETE",
         &["\"id\":\"flights.1\"", "\"reason\":\"new timetable\""],
@@ -102,7 +103,10 @@ pub(crate) fn run(block: &Block) -> Completion {
         return Completion::ignored_with(format!("{program} is not installed"));
     }
     let finds_one = block.text.contains("$PSIREN_URL");
-    let wants_broker = finds_one || block.text.contains("psiren.toml");
+    let wants_broker = finds_one
+        || ["psiren.toml", "psiren init"]
+            .iter()
+            .any(|what| block.text.contains(what));
     let mut surroundings = Surroundings {
         folder: folder::of(block),
         broker: wants_broker.then(Broker::start),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::promtool::{promtool, said};
+use crate::support::terminal::on_a_terminal;
 
 #[derive(Parser)]
 struct Command {
@@ -497,6 +498,160 @@ fn what_does_not_fit_is_refused_with_words() {
     assert_refused(&args, 78, &["offset", "timezone"]);
     assert!(parse(&["--reference", REFERENCE]).is_err());
     assert!(parse(&[PARQUET]).is_err());
+}
+
+#[test]
+fn each_mistake_says_the_next_step() {
+    let fixture = Fixture::new();
+    let rows = fixture.file(
+        "rows.ndjson",
+        "{\"dep_delay\":1,\"ts\":1600000000}\n".repeat(9),
+    );
+    let folder = fixture.0.path().to_str().unwrap();
+    let header = fixture.file("header.csv", "dep_delay,ts\n");
+    let foreign = fixture.file("foreign.ndjson", "{\"colour\": 1, \"shape\": 2}\n");
+    for (args, code, words) in [
+        (vec![REFERENCE, "nowhere.csv"], 78, "is the path right"),
+        (vec!["nowhere.json", &rows], 78, "is the path right"),
+        (
+            vec![REFERENCE, folder],
+            78,
+            "it is a folder; name a file in it",
+        ),
+        (
+            vec![folder, &rows],
+            78,
+            "it is a folder; name the files in it",
+        ),
+        (
+            vec![&rows, &rows],
+            78,
+            "as Parquet or with `psiren reference build`",
+        ),
+        (vec![REFERENCE, &header], 78, "was it written to its end?"),
+        (
+            vec![REFERENCE, &foreign],
+            78,
+            "its fields are colour, shape",
+        ),
+        (
+            vec![REFERENCE, &foreign],
+            78,
+            "none of the reference's 13 features",
+        ),
+        (
+            vec![REFERENCE, &rows, "--timestamp", "time", "--window", "1d"],
+            78,
+            "--timestamp names another field",
+        ),
+        (
+            vec![REFERENCE, &rows, "--window", "1d"],
+            2,
+            "needs --timestamp FIELD",
+        ),
+        (
+            vec![REFERENCE, &rows, "--format", "explain"],
+            2,
+            "choose one of the 13 with --feature NAME",
+        ),
+        (
+            vec![
+                REFERENCE,
+                &rows,
+                "--feature",
+                "dep_dely",
+                "--format",
+                "explain",
+            ],
+            78,
+            "did you mean \"dep_delay\"?",
+        ),
+    ] {
+        assert_refused(&[&["--reference"], &args[..]].concat(), code, &[words]);
+    }
+    let syntax = parse(&["-r", REFERENCE, &rows, "--window", "7 days long"]);
+    let syntax = syntax.unwrap_err().to_string();
+    assert!(syntax.contains("write it like \"1h 30m\""), "{syntax}");
+}
+
+/// They are missing; that the columns are there shows that it is the right file.
+#[test]
+fn a_file_of_nothing_but_nan_has_its_features_in_common() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":NaN}\n".repeat(300));
+    let document = document(&["--reference", REFERENCE, &rows]);
+    assert_eq!(document["rows"]["counted"], 300);
+}
+
+fn psiren_check(args: &[&str], variables: &[(&str, &str)]) -> (String, String) {
+    let mut command = assert_cmd::Command::cargo_bin("psiren").unwrap();
+    command.args(["check", "--reference", REFERENCE]).args(args);
+    command
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn many_features_without_values_are_summed_up() {
+    let fixture = Fixture::new();
+    let rows = fixture.file("rows.ndjson", "{\"dep_delay\":1}\n");
+    let (_, said) = psiren_check(&[&rows], &[]);
+    assert_eq!(said.lines().count(), 6, "{said}");
+    assert!(said.contains("and so have 7 more: "), "{said}");
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_insist() {
+    let coloured = |variables: &[(&str, &str)]| {
+        let (table, _) = psiren_check(&[PARQUET, "--features", "temp"], variables);
+        assert!(table.contains("likely drift"), "{table}");
+        table.contains('\u{1b}')
+    };
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("NO_COLOR", "1")]));
+}
+
+const ON_A_TERMINAL: &str = "check fixtures/flights/production.parquet \
+    --reference fixtures/flights/reference.parquet --timestamp ts --window 7d --slide 1d";
+
+#[test]
+fn a_terminal_shows_colours_and_progress_that_leaves_nothing() {
+    let Some(shown) = on_a_terminal(ON_A_TERMINAL, &[]) else {
+        return;
+    };
+    assert!(shown.contains("reading the reference"), "{shown:?}");
+    assert!(shown.contains("rows read"), "{shown:?}");
+    let (_, left) = shown.rsplit_once("\r\u{1b}[2K").unwrap();
+    assert!(
+        !left.contains("read,") && left.contains("likely drift"),
+        "{left:?}"
+    );
+    assert!(left.contains("\u{1b}["), "{left:?}");
+    let plain = anstream::adapter::strip_str(left).to_string();
+    let table = plain
+        .lines()
+        .take_while(|line| !line.starts_with("possible drift from"));
+    let widest = table
+        .map(|line| line.trim_end().chars().count())
+        .max()
+        .unwrap();
+    assert!((60..=80).contains(&widest), "{widest}\n{plain}");
+}
+
+#[test]
+fn who_wants_no_colours_gets_none_on_a_terminal_either() {
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let arguments = format!("{ON_A_TERMINAL} --no-progress");
+        let Some(shown) = on_a_terminal(&arguments, &[variable]) else {
+            return;
+        };
+        assert!(shown.contains("likely drift"), "{shown:?}");
+        assert!(!shown.contains('\u{1b}'), "{variable:?}: {shown:?}");
+    }
 }
 
 #[test]

@@ -78,7 +78,8 @@ async fn nobody_there_is_an_error_that_names_the_address() {
     let error = run(health::run, &["--url", url.as_str()])
         .await
         .unwrap_err();
-    let expected = format!("psiren at {url} does not answer; is it running?");
+    let expected =
+        format!("psiren at {url} does not answer; is it running? --url, or PSIREN_URL, says where");
     assert_eq!(error.to_string(), expected);
 }
 

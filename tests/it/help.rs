@@ -1,6 +1,6 @@
 //! The help of every command, as people see it.
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use psiren::cli::Cli;
 
 /// `psiren`, `psiren check`, `psiren reference build` …, each with its long help.
@@ -25,6 +25,48 @@ fn every_command_explains_itself() {
             insta::assert_snapshot!(name.replace(' ', "-"), help.join("\n"));
         });
     }
+}
+
+/// The words of an example behind `psiren`; what a shell would do with them is left out.
+fn example(line: &str) -> Option<Vec<&str>> {
+    let (before, after) = line.trim().split_once("psiren ")?;
+    let by_itself = before.is_empty() || before.ends_with("| ") || before.ends_with("debug ");
+    let words = after.split_whitespace();
+    let words = words.take_while(|word| !["|", ">"].contains(word));
+    let all = std::iter::once("psiren").chain(words).collect();
+    (line.starts_with("  ") && by_itself).then_some(all)
+}
+
+#[test]
+fn every_example_is_a_command_the_program_takes() {
+    let mut helps = Vec::new();
+    collect(&Cli::command(), "psiren", &mut helps);
+    let mut without = Vec::new();
+    for (name, help) in helps {
+        let (_, rest) = help.split_once("Examples:").unwrap_or_default();
+        let wide = rest.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{name}: a usual terminal breaks this line");
+        let examples: Vec<_> = rest.lines().filter_map(example).collect();
+        for words in &examples {
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{name}: {words:?}\n{error}");
+            }
+        }
+        let is_own = |words: &Vec<&str>| words.join(" ").starts_with(&name);
+        assert!(examples.is_empty() || examples.iter().any(is_own), "{name}");
+        if examples.is_empty() {
+            without.push(name);
+        }
+    }
+    // These have nothing to choose, or the choice is in what they list.
+    let expected = [
+        "psiren reference",
+        "psiren alert",
+        "psiren alert test",
+        "psiren completions",
+        "psiren man",
+    ];
+    assert_eq!(without, expected);
 }
 
 /// An option without a word of explanation helps nobody.

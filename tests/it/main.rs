@@ -11,6 +11,7 @@ mod dashboard;
 mod deploy;
 mod help;
 mod http;
+mod init;
 mod metrics;
 mod readme;
 mod reference;

@@ -484,7 +484,7 @@ fn a_file_that_cannot_be_read_is_named_with_what_is_wrong() {
         vec![("x", Arc::new(Int32Array::from(Vec::<i32>::new())))],
     );
     for (path, what) in [
-        (folder.path().join("none"), "No such file"),
+        (folder.path().join("none"), "there is no such file"),
         (folder.path().to_owned(), "it is a folder"),
         (file("empty", b""), "the file has no bytes"),
         (file("text", b"a,b\n1,2\n"), "begins neither with PAR1"),

@@ -95,6 +95,30 @@ fn a_good_configuration_passes_and_nothing_is_written() {
 }
 
 #[test]
+fn hundreds_of_features_are_not_listed_one_by_one() {
+    let folder = home("", "", "");
+    let flights = "fixtures/flights/reference.parquet".into();
+    let mut profile = psiren::reference::build(&[flights], &Default::default()).unwrap();
+    let distance = profile.feature("distance").unwrap().clone();
+    profile.features = vec![distance; 300];
+    for (i, feature) in profile.features.iter_mut().enumerate() {
+        feature.reference.name = format!("distance_{i}");
+        feature.reference.column = feature.reference.name.clone();
+    }
+    profile.save(&folder.path().join("many.json")).unwrap();
+    let path = folder.path().join("psiren.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let reference = text.lines().find(|l| l.starts_with("reference")).unwrap();
+    let text = text.replace(reference, "reference = \"many.json\"");
+    fs::write(&path, text).unwrap();
+    let (code, text) = files(&folder);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("many.json: 300 features"), "{text}");
+    let last = "distance_39 (10) and 260 more\n";
+    assert!(text.contains(last), "{text}");
+}
+
+#[test]
 fn a_misspelt_key_is_shown_with_its_line() {
     let folder = home("", "tresholds = { likely = 0.3 }", "");
     let (code, text) = files(&folder);

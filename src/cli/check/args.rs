@@ -9,6 +9,18 @@ use crate::drift::{DriftStatus, MissingRule};
 
 /// Compare a file with a reference: PSI per feature, over the whole file or over sliding windows
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  A file as a whole, and as a gate for CI, which fails with exit code 3:
+    psiren check week.parquet -r training.parquet
+    psiren check week.parquet -r reference.json --fail-on likely
+  In sliding windows: the last one, and every window as a row:
+    psiren check year.csv -r ref.json --timestamp ts --window 7d --slide 1d
+    psiren check year.csv -r ref.json --timestamp ts --window 1d --format csv
+  One feature: its PSI as a number, and as the sum it is:
+    psiren check week.csv -r reference.json --feature dep_delay --format value
+    psiren check week.csv -r reference.json --feature dep_delay --format explain
+  As a monitor of a configuration judges:
+    zstdcat week.ndjson.zst | psiren check - --config psiren.toml")]
 pub struct CheckArgs {
     /// Rows to check: Parquet, NDJSON, CSV (the latter two also gzipped), or - for NDJSON on
     /// standard input

@@ -4,6 +4,7 @@ use crate::cli::{CONFIG, SURROUNDINGS, USAGE};
 use crate::config::ConfigError;
 use crate::reference::ReferenceError;
 use crate::source::file::FileError;
+use crate::text::counted;
 
 /// Why a check cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +20,24 @@ pub enum CheckError {
     Input(#[from] FileError),
     #[error(
         "{name} has nothing to check: {tally}{}",
-        .timestamp.as_ref().map(|field| format!("; event time was looked for in {field:?}")).unwrap_or_default()
+        .timestamp.as_ref().map(|field| format!("; event time was looked for in {field:?}, --timestamp names another field")).unwrap_or_default()
     )]
     NothingCounted {
         name: String,
         tally: String,
         timestamp: Option<String>,
+    },
+    #[error(
+        "{name} has none of the reference's {} ({}); its fields are {}; is it the right file, or is `path` \
+         to be set for them in a monitor (--config)?",
+        counted(.expected.len() as u64, "feature"),
+        listed(.expected),
+        listed(.found)
+    )]
+    NothingInCommon {
+        name: String,
+        expected: Vec<String>,
+        found: Vec<String>,
     },
     #[error("feature {feature:?} has no PSI: the window holds no values of it")]
     NoValue { feature: String },
@@ -43,5 +56,18 @@ impl CheckError {
             Self::Usage(_) => USAGE,
             _ => CONFIG,
         }
+    }
+}
+
+/// The first few names.
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 8;
+    let shown = names.iter().take(NAMED).map(String::as_str);
+    let more = names.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let all: Vec<&str> = shown.chain(more.as_deref()).collect();
+    match all.is_empty() {
+        true => "none".to_owned(),
+        false => all.join(", "),
     }
 }

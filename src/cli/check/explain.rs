@@ -8,7 +8,12 @@ use crate::monitor::Monitor;
 use crate::text::rfc3339;
 
 /// Nothing without a feature or a window.
-pub(super) fn render(settings: &Settings, monitor: &Monitor, checked: &Checked) -> Vec<u8> {
+pub(super) fn render(
+    settings: &Settings,
+    monitor: &Monitor,
+    checked: &Checked,
+    columns: Option<usize>,
+) -> Vec<u8> {
     let Some(feature) = monitor.definition.features.first() else {
         return Vec::new();
     };
@@ -33,7 +38,7 @@ pub(super) fn render(settings: &Settings, monitor: &Monitor, checked: &Checked) 
             (judged.invalid, "of a wrong type"),
         ],
     });
-    sum.map(|sum| sum::render(&sum).into_bytes())
+    sum.map(|sum| sum::render(&sum, columns).into_bytes())
         .unwrap_or_default()
 }
 

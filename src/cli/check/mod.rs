@@ -4,6 +4,7 @@
 //! one. Unless a lateness is given it is unlimited, so the order of rows does not matter.
 
 mod args;
+mod common;
 mod csv;
 mod engine;
 mod error;
@@ -11,10 +12,10 @@ mod explain;
 mod json;
 mod openmetrics;
 mod output;
-mod progress;
 mod settings;
 mod table;
 mod warnings;
+mod why;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,8 @@ pub use self::args::{CheckArgs, OutputFormat};
 pub use self::engine::{Checked, Tally};
 pub use self::error::CheckError;
 
-use super::DRIFTED;
+use super::progress::Progress;
+use super::{DRIFTED, say};
 use crate::drift::DriftStatus;
 use crate::monitor::Monitor;
 use crate::reference::{self, LoadOptions};
@@ -39,7 +41,7 @@ pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         Ok(true) => Ok(ExitCode::from(DRIFTED)),
         Err(error @ CheckError::Output { .. }) => Err(error.into()),
         Err(error) => {
-            warnings::say("error", &error.to_string());
+            say::error(&error.to_string());
             Ok(ExitCode::from(error.exit_code()))
         }
     }
@@ -55,14 +57,18 @@ pub fn check(args: &CheckArgs) -> Result<bool, CheckError> {
         as_built: settings.as_built,
         ..LoadOptions::from(&settings.monitor)
     };
+    let wanted = !args.no_progress;
+    let reading = Progress::reference(wanted);
     let profile = reference::load(&settings.monitor.reference, &options)?;
+    reading.done();
     let monitor = Monitor::with_profile(&settings.monitor, profile);
     output::possible(args, &settings, &monitor)?;
     let file = RowFile::open(&settings.input)?;
     let row_word = file.row_word();
-    let progress = progress::Progress::new(!args.no_progress, row_word);
+    let progress = Progress::rows(wanted, row_word);
     let checked = engine::check(file, &monitor, settings.windows, |rows| progress.at(rows))?;
     progress.done();
+    common::check(&settings.input, &monitor, &checked)?;
     warnings::tell(&monitor, &checked, row_word);
     if checked.reports.is_empty() {
         return Err(CheckError::NothingCounted {

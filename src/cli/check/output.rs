@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::settings::Settings;
 use super::{CheckArgs, CheckError, Checked, OutputFormat, csv, explain, json, openmetrics, table};
-use crate::cli::is_same_file;
+use crate::cli::{is_same_file, terminal};
 use crate::monitor::Monitor;
 
 /// Refuses what cannot be written in this format, before anything is read.
@@ -71,13 +71,14 @@ fn render(
     monitor: &Monitor,
     checked: &Checked,
 ) -> Result<Vec<u8>, CheckError> {
+    let columns = args.output.is_none().then(terminal::columns).flatten();
     let rendered = match args.format {
-        OutputFormat::Table => table::render(settings, monitor, checked),
+        OutputFormat::Table => table::render(settings, monitor, checked, columns),
         OutputFormat::Json => json::render(settings, monitor, checked),
         OutputFormat::Csv => csv::render(monitor, checked, args.counts),
         OutputFormat::Openmetrics => openmetrics::render(monitor, checked),
         OutputFormat::Value => return value(checked),
-        OutputFormat::Explain => Ok(explain::render(settings, monitor, checked)),
+        OutputFormat::Explain => Ok(explain::render(settings, monitor, checked, columns)),
     };
     rendered.map_err(|source| CheckError::Output {
         name: "the result".to_owned(),

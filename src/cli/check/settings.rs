@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::args::SmoothingArg;
 use super::{CheckArgs, CheckError};
+use crate::cli::words::pattern_of;
 use crate::config::{
     Config, EdgeRule, Environment, FeatureConfig, MonitorConfig, Overrides, TimestampField,
     defaults, durations, field_path,
@@ -174,7 +175,7 @@ fn choose_features(args: &CheckArgs, monitor: &mut MonitorConfig) -> Result<(), 
     monitor.features = args.features.iter().map(feature).collect();
     let columns = monitor.features.iter();
     // A name is no glob: `price [USD]` must not choose `price U` as well.
-    let columns = columns.map(|f| globset::escape(f.column.as_deref().unwrap_or(&f.name)));
+    let columns = columns.map(|f| pattern_of(f.column.as_deref().unwrap_or(&f.name)));
     monitor.include = columns.collect();
     monitor.exclude.clear();
     Ok(())

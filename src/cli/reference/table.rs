@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::terminal::{QUIET, TITLE};
+use crate::cli::terminal::{QUIET, TITLE, bar, left, shortened, width};
 use crate::drift::FeatureReference;
 use crate::drift::edges::number_text;
 use crate::reference::profile::BuiltWith;
@@ -17,19 +17,20 @@ const BAR: Style = AnsiColor::Cyan.on_default();
 const NOTE: Style = AnsiColor::Yellow.on_default();
 pub(super) const PROBLEM: Style = AnsiColor::Red.on_default().bold();
 
-/// Cells of the longest bar.
-const BAR_CELLS: f64 = 24.0;
+/// Cells of the longest bar, where there is room for it.
+const BAR_CELLS: usize = 24;
+const LEAST_BAR: usize = 4;
 const LABEL_CELLS: usize = 28;
 
-/// Everything in `profile`, which was read from `path`.
-pub(super) fn render(profile: &Profile, path: &Path) -> String {
+/// Everything in `profile`, which was read from `path`. `columns`: how wide the terminal is.
+pub(super) fn render(profile: &Profile, path: &Path, columns: Option<usize>) -> String {
     let mut out = String::new();
     head(&mut out, profile, path);
     for feature in &profile.features {
         out.push('\n');
-        render_feature(&mut out, feature);
+        render_feature(&mut out, feature, columns);
     }
-    out.push_str(&columns(profile));
+    out.push_str(&unwatched(profile));
     out
 }
 
@@ -54,7 +55,7 @@ pub(super) fn summary(profile: &Profile, output: Option<&Path>) -> String {
             );
         }
     }
-    out.push_str(&columns(profile));
+    out.push_str(&unwatched(profile));
     out
 }
 
@@ -91,7 +92,7 @@ fn head(out: &mut String, profile: &Profile, path: &Path) {
     }
 }
 
-fn render_feature(out: &mut String, feature: &ProfileFeature) {
+fn render_feature(out: &mut String, feature: &ProfileFeature, columns: Option<usize>) {
     let reference = &feature.reference;
     let _ = write!(out, "{TITLE}{}{TITLE:#}  ", clean(&reference.name));
     if reference.column != reference.name {
@@ -101,7 +102,7 @@ fn render_feature(out: &mut String, feature: &ProfileFeature) {
     for note in &feature.notes {
         let _ = writeln!(out, "  {NOTE}note{NOTE:#}: {note}");
     }
-    buckets(out, reference);
+    buckets(out, reference, columns);
 }
 
 fn facts(feature: &ProfileFeature) -> String {
@@ -136,19 +137,23 @@ fn facts(feature: &ProfileFeature) -> String {
     facts.join(" · ")
 }
 
-fn buckets(out: &mut String, reference: &FeatureReference) {
+fn buckets(out: &mut String, reference: &FeatureReference, columns: Option<usize>) {
     let total = reference.values().max(1) as f64;
     let most = reference.counts.iter().copied().max().unwrap_or(0).max(1) as f64;
     let labels: Vec<String> = (0..reference.counts.len())
-        .map(|i| shortened(&clean(&reference.binning.bucket_range(i))))
+        .map(|i| label(&clean(&reference.binning.bucket_range(i))))
         .collect();
-    let width = labels.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    let widest = labels.iter().map(|l| width(l)).max().unwrap_or(0);
     let digits = grouped(most as u64).len();
+    let before_bars = "    100.0 %    ".len() + widest + digits;
+    let room = columns.map_or(BAR_CELLS, |columns| columns.saturating_sub(before_bars));
+    let longest = room.clamp(LEAST_BAR, BAR_CELLS) as f64;
     for (label, count) in labels.iter().zip(&reference.counts) {
         let share = 100.0 * *count as f64 / total;
-        let bar = bar(*count as f64 / most);
+        let bar = bar(*count as f64 / most, longest);
         let count = grouped(*count);
-        let _ = write!(out, "  {label:<width$}  {count:>digits$}  {share:>5.1} %");
+        let label = left(label, widest);
+        let _ = write!(out, "  {label}  {count:>digits$}  {share:>5.1} %");
         let _ = match bar.as_str() {
             "" => writeln!(out),
             bar => writeln!(out, "  {BAR}{bar}{BAR:#}"),
@@ -156,7 +161,7 @@ fn buckets(out: &mut String, reference: &FeatureReference) {
     }
 }
 
-fn columns(profile: &Profile) -> String {
+fn unwatched(profile: &Profile) -> String {
     let mut out = String::new();
     for (title, style, list) in [
         ("cannot be watched", PROBLEM, &profile.problems),
@@ -181,14 +186,6 @@ fn reasons(out: &mut String, list: &[LeftOut]) {
     }
 }
 
-/// `share` of the longest bar, in eighths of a cell; a share above 0 shows.
-fn bar(share: f64) -> String {
-    let eighths = ((share * BAR_CELLS * 8.0).round() as usize).max(usize::from(share > 0.0));
-    let mut bar = "█".repeat(eighths / 8);
-    bar.push_str(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]);
-    bar
-}
-
 /// Without anything a terminal would act on.
 fn clean(text: &str) -> String {
     let mut out = String::new();
@@ -202,16 +199,11 @@ fn clean(text: &str) -> String {
     out
 }
 
-fn shortened(text: &str) -> String {
-    if text.is_empty() {
-        return "(empty)".to_owned();
+fn label(text: &str) -> String {
+    match text {
+        "" => "(empty)".to_owned(),
+        text => shortened(text, LABEL_CELLS),
     }
-    if text.chars().count() <= LABEL_CELLS {
-        return text.to_owned();
-    }
-    let mut out: String = text.chars().take(LABEL_CELLS - 1).collect();
-    out.push('…');
-    out
 }
 
 #[cfg(test)]
@@ -231,20 +223,30 @@ mod tests {
         };
         let mut profile = build(&[path.to_owned()], &options).unwrap();
         profile.built_at = "2024-01-01T00:00:00Z".into();
-        let text = anstream::adapter::strip_str(&render(&profile, path)).to_string();
+        let text = anstream::adapter::strip_str(&render(&profile, path, None)).to_string();
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn a_bar_shows_its_share_in_eighths() {
-        assert_eq!(bar(0.0), "");
-        assert_eq!(bar(1e-9), "▏");
-        assert_eq!(bar(1.0).chars().count(), 24);
+    fn bars_are_as_long_as_a_narrow_terminal_lets_them_be() {
+        let path = Path::new("fixtures/flights/reference.parquet");
+        let options = LoadOptions {
+            include: ["carrier", "distance"].map(String::from).to_vec(),
+            ..LoadOptions::default()
+        };
+        let profile = build(&[path.to_owned()], &options).unwrap();
+        for columns in [40, 50] {
+            let text = render(&profile, path, Some(columns));
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let bars = text.lines().filter(|line| line.contains('█'));
+            let widest = bars.map(width).max().unwrap();
+            assert_eq!(widest, columns, "{text}");
+        }
     }
 
     #[test]
     fn hostile_names_cannot_drive_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
-        assert_eq!(shortened(&"x".repeat(99)).chars().count(), LABEL_CELLS);
+        assert_eq!(width(&label(&"x".repeat(99))), LABEL_CELLS);
     }
 }

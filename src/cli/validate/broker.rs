@@ -2,25 +2,20 @@
 
 use std::net::ToSocketAddrs;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::checklist::{Blame, Checklist};
 use super::outlook;
 use super::sample::Sample;
 use crate::app::now_ms;
+use crate::cli::checklist::{Blame, Checklist};
+use crate::cli::records::{ANSWER, Log};
 use crate::config::Config;
 use crate::monitor::Monitor;
-use crate::source::control::LogSpan;
 use crate::source::probe::{Piece, Probe};
 use crate::source::trouble::Trouble;
 use crate::text::{counted, grouped};
 
-/// Records read of one topic, all partitions together.
-const RECORDS: i64 = 1_000;
-/// The most a question takes.
-const ANSWER: Duration = Duration::from_secs(10);
 const DEFAULT_PORT: u16 = 9092;
 
 /// Goes through the brokers and the topics of `monitors`.
@@ -192,21 +187,12 @@ fn topic_check(
         return Ok(0);
     };
     let title = format!("{title}: {}", counted(partitions.len() as u64, "partition"));
-    let until = Instant::now() + ANSWER;
-    let mut spans: Vec<(i32, LogSpan)> = Vec::new();
-    let mut silent = Vec::new();
-    for partition in &partitions {
-        match probe.span(topic, *partition, until) {
-            Ok(span) => spans.push((*partition, span)),
-            Err(error) => silent.push(format!("partition {partition}: {error}")),
-        }
-    }
-    let records: i64 = spans.iter().map(|(_, s)| (s.end - s.start).max(0)).sum();
-    match (spans.is_empty(), silent.is_empty()) {
-        (true, _) => list.failed(Blame::Surroundings, title, silent)?,
-        (false, false) => list.warning(title, silent)?,
+    let log = Log::ask(probe, topic, &partitions);
+    match (log.spans.is_empty(), log.silent.is_empty()) {
+        (true, _) => list.failed(Blame::Surroundings, title, log.silent.clone())?,
+        (false, false) => list.warning(title, log.silent.clone())?,
         (false, true) => {
-            let records = grouped(records.unsigned_abs());
+            let records = grouped(log.records());
             list.ok(format!("{title}, up to {records} records"), [])?;
         }
     }
@@ -214,24 +200,24 @@ fn topic_check(
     let samples = monitors
         .map(|m| Sample::new(m, config.log_payloads))
         .collect();
-    sample(probe, topic, &spans, samples, list)?;
+    sample(probe, topic, &log, samples, list)?;
     Ok(partitions.len())
 }
 
 fn sample(
     probe: &Probe,
     topic: &str,
-    spans: &[(i32, LogSpan)],
+    log: &Log,
     mut samples: Vec<Sample<'_>>,
     list: &mut Checklist,
 ) -> Result<()> {
-    if samples.is_empty() || spans.is_empty() {
+    if samples.is_empty() || log.spans.is_empty() {
         return Ok(());
     }
-    let mut pieces = near_the_end(spans);
+    let mut pieces = log.near_the_end();
     if pieces.is_empty() {
         // Whether an empty topic may be read is known once it was tried.
-        let end = spans.iter().map(|(partition, span)| Piece {
+        let end = log.spans.iter().map(|(partition, span)| Piece {
             partition: *partition,
             offset: span.end,
             most: 1,
@@ -242,7 +228,7 @@ fn sample(
         samples.iter_mut().for_each(|sample| sample.take(record));
     });
     // A log that fits into the sample has no other beginning.
-    let first = at_the_beginning(spans, &pieces);
+    let first = log.at_the_beginning(&pieces);
     let begun = match (&read, first.is_empty()) {
         (Ok(_), false) => probe.read(topic, &first, &mut |record| {
             samples.iter_mut().for_each(|sample| sample.begin(record));
@@ -274,42 +260,6 @@ fn sample(
     Ok(())
 }
 
-/// The same number of records from the end of each partition.
-fn near_the_end(spans: &[(i32, LogSpan)]) -> Vec<Piece> {
-    let each = (RECORDS / spans.len().max(1) as i64).max(1);
-    let most = usize::try_from(RECORDS).unwrap_or(usize::MAX);
-    spans
-        .iter()
-        .filter(|(_, span)| span.start < span.end)
-        .take(most)
-        .map(|(partition, span)| Piece {
-            partition: *partition,
-            offset: span.start.max(span.end - each),
-            most: usize::try_from(each).unwrap_or(1),
-        })
-        .collect()
-}
-
-/// The first record of each partition whose piece begins later.
-fn at_the_beginning(spans: &[(i32, LogSpan)], pieces: &[Piece]) -> Vec<Piece> {
-    let start = |partition| {
-        spans
-            .iter()
-            .find(|(p, _)| *p == partition)
-            .map(|(_, s)| s.start)
-    };
-    pieces
-        .iter()
-        .filter_map(|piece| Some((piece, start(piece.partition)?)))
-        .filter(|(piece, start)| *start < piece.offset)
-        .map(|(piece, start)| Piece {
-            offset: start,
-            most: 1,
-            ..*piece
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,21 +277,5 @@ mod tests {
     fn a_name_nobody_knows_is_told() {
         assert!(resolve("127.0.0.1:1").is_ok());
         assert!(resolve("no such host:1").is_err());
-    }
-
-    #[test]
-    fn the_sample_is_shared_by_the_partitions_and_stays_inside_the_log() {
-        let span = |start, end| LogSpan { start, end };
-        let pieces = near_the_end(&[
-            (0, span(0, 10_000)),
-            (1, span(900, 1_000)),
-            (2, span(5, 5)),
-            (3, span(0, 250)),
-        ]);
-        let found: Vec<_> = pieces
-            .iter()
-            .map(|p| (p.partition, p.offset, p.most))
-            .collect();
-        assert_eq!(found, [(0, 9_750, 250), (1, 900, 250), (3, 0, 250)]);
     }
 }

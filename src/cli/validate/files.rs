@@ -6,12 +6,15 @@ use anyhow::Result;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
-use super::checklist::{Blame, Checklist};
-use super::words::listed;
+use crate::cli::checklist::{Blame, Checklist};
+use crate::cli::words::listed;
 use crate::config::{Channel, Config};
 use crate::drift::FeatureKind;
 use crate::monitor::Monitor;
 use crate::text::{counted, grouped};
+
+/// Features of one kind that are named.
+const LISTED: usize = 40;
 
 /// Builds the monitors; one that cannot be built is told and left out.
 pub(super) fn monitors(config: &Config, list: &mut Checklist) -> Result<Vec<Monitor>> {
@@ -47,7 +50,12 @@ fn described(monitor: &Monitor) -> Vec<String> {
             .map(|f| format!("{} ({})", f.name(), f.reference.binning.buckets()))
             .collect();
         if !names.is_empty() {
-            details.push(format!("{word}, with buckets: {}", names.join(", ")));
+            let more = match names.len().saturating_sub(LISTED) {
+                0 => String::new(),
+                more => format!(" and {} more", grouped(more as u64)),
+            };
+            let names = &names[..names.len().min(LISTED)];
+            details.push(format!("{word}, with buckets: {}{more}", names.join(", ")));
         }
     }
     let needed = monitor.definition.features.iter().map(|f| f.min_events);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::checklist::{Blame, Checklist};
+use crate::cli::checklist::{Blame, Checklist};
 use crate::config::Config;
 use crate::monitor::Monitor;
 use crate::sink::csv::row::HEADER;

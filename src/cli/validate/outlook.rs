@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::checklist::Checklist;
 use super::sample::Sample;
-use super::words::{distance, span, time};
 use crate::app::now_ms;
+use crate::cli::checklist::Checklist;
+use crate::cli::words::{distance, span, time};
 use crate::config::{Config, StartPosition};
 use crate::drift::{
     ClosedBy, Definition, PaneCounts, PaneId, Trigger, WindowBounds, WindowSnapshot,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::checklist::Checklist;
 use super::shares::{Features, Looked};
-use super::words::{distance, share, time};
+use crate::cli::checklist::Checklist;
+use crate::cli::words::{distance, share, time};
 use crate::drift::{Acceptance, PartitionPanes};
 use crate::event::{Extractor, Outcome, Rejected};
 use crate::monitor::Monitor;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::words::{listed, share};
+use crate::cli::words::{listed, share};
 use crate::drift::Cell;
-use crate::event::{EventSchema, Extractor};
+use crate::event::{EventSchema, Extractor, whole};
 use crate::monitor::Monitor;
 use crate::text::{counted, grouped};
 
@@ -71,8 +71,7 @@ impl<'a> Features<'a> {
             return;
         };
         self.events += 1;
-        // Python's NaN is read by the extractor, not as a value; then only the types are unknown.
-        let json: Option<Value> = serde_json::from_slice(payload).ok();
+        let json = whole(payload);
         for (i, cell) in event.cells.iter().enumerate() {
             let seen = &mut self.seen[i];
             match cell {

@@ -1,5 +1,7 @@
 //! Why a file of rows cannot be read.
 
+use std::io::ErrorKind;
+
 /// Why a file of rows cannot be read. Each text names the file, what was found and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -40,7 +42,13 @@ impl FileError {
     pub(super) fn unreadable(name: &str, error: &std::io::Error) -> Self {
         Self::Unreadable {
             name: name.to_owned(),
-            what: error.to_string(),
+            what: match error.kind() {
+                ErrorKind::NotFound => {
+                    "there is no such file; is the path right, seen from the working directory?"
+                        .to_owned()
+                }
+                _ => error.to_string(),
+            },
         }
     }
 

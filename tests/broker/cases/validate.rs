@@ -109,10 +109,15 @@ window = {{ size = "7d", slide = "1d" }}
 }
 
 pub(super) fn validate(home: &Home) -> (Output, String) {
+    validate_with(home, &[])
+}
+
+pub(super) fn validate_with(home: &Home, flags: &[&str]) -> (Output, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_psiren"))
         .arg("validate")
         .arg("--config")
         .arg(home.path("psiren.toml"))
+        .args(flags)
         .current_dir(home.path("."))
         .env_remove("SLACK_WEBHOOK_URL")
         .output()

@@ -3,3 +3,4 @@
 pub(crate) mod promtool;
 pub(crate) mod sample;
 pub(crate) mod site;
+pub(crate) mod terminal;

@@ -1,4 +1,4 @@
-//! Shares, times and lists in words. Pure.
+//! Shares, times, lists and patterns in words. Pure.
 
 use jiff::Timestamp;
 
@@ -46,9 +46,28 @@ pub(super) fn listed(names: &[String]) -> String {
     }
 }
 
+/// A pattern that matches `name` and nothing else. globset's own does not escape backslashes.
+pub(super) fn pattern_of(name: &str) -> String {
+    globset::escape(name).replace('\\', "\\\\")
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pattern_of_a_name_matches_that_name_only(
+            name in "[a-c*?!,{}\\\\\\[\\]^-]{0,8}",
+            other in "[a-c*?!,{}\\\\\\[\\]^-]{0,8}",
+        ) {
+            let glob = globset::Glob::new(&pattern_of(&name)).unwrap().compile_matcher();
+            prop_assert!(glob.is_match(&name));
+            prop_assert_eq!(glob.is_match(&other), other == name);
+        }
+    }
 
     #[test]
     fn shares_never_round_to_none_or_all() {

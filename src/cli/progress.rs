@@ -1,4 +1,4 @@
-//! A spinner with the number of rows read, on a terminal only.
+//! A spinner while files are read, on a terminal only; nothing of it stays.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -6,20 +6,30 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Rows between two updates.
-const STEP: u64 = 4096;
+const STEP: u64 = 512;
 
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    pub(super) fn new(wanted: bool, row_word: &str) -> Self {
+    /// Counts rows, by [`at`](Self::at).
+    pub(super) fn rows(wanted: bool, row_word: &str) -> Self {
+        let template = format!("{{spinner}} {{human_pos}} {row_word}s read, {{elapsed}}");
+        Self::with_template(wanted, &template)
+    }
+
+    /// For a reference, which is read as a whole.
+    pub(super) fn reference(wanted: bool) -> Self {
+        Self::with_template(wanted, "{spinner} reading the reference, {elapsed}")
+    }
+
+    fn with_template(wanted: bool, template: &str) -> Self {
         if !wanted || !std::io::stderr().is_terminal() {
             return Self { bar: None };
         }
-        let template = format!("{{spinner}} {{human_pos}} {row_word}s read, {{elapsed}}");
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
