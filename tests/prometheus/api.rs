@@ -46,7 +46,10 @@ impl Prometheus<'_> {
 
     fn get(&self, path: &str) -> Result<Value, String> {
         let answer = http::request(self.address, "GET", &format!("/api/v1/{path}"), None);
-        let mut answer = answer.map_err(|error| error.to_string())?.json();
+        let answer = answer.map_err(|error| error.to_string())?;
+        // While it starts it answers in plain text.
+        let answer = serde_json::from_str::<Value>(&answer.body);
+        let mut answer = answer.map_err(|error| error.to_string())?;
         match answer["status"].as_str() {
             Some("success") => Ok(answer["data"].take()),
             _ => Err(answer.to_string()),

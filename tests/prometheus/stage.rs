@@ -50,6 +50,11 @@ impl Stage {
             pages,
             folder,
         };
+        // What grew before the first scrape has no rate.
+        wait::until("the first scrape", LIMIT, || {
+            let found = stage.prometheus().instant("psiren_build_info");
+            found.is_ok_and(|series| !series.is_empty())
+        });
         stage.replay("2013-06-20", "2013-07-02");
         stage.send(&replay::odd("2013-07-02"));
         stage

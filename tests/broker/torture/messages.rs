@@ -138,6 +138,7 @@ fn read_section(section: &str) -> String {
     let said = phrases.iter().find(|(phrase, ..)| verdict.contains(phrase));
     let (_, reason, kind) = said.unwrap_or_else(|| panic!("what is this? {section}"));
     let (_, end) = section.rsplit_once(" – ").expect("a window");
-    let end = end.strip_suffix(" UTC").expect("a window in UTC");
+    let (_, end) = end.split_once('|').expect("a time for every reader");
+    let end = end.strip_suffix(" UTC>").expect("a window in UTC");
     format!("{feature} {} {kind} {end}", reason.as_str())
 }
