@@ -86,6 +86,7 @@
 //! | [`monitor`] | one monitor's configuration and reference → schema, layout, definition, identity |
 //! | [`metrics`] | every metric, declared once |
 //! | [`health`] | why psiren is not ready, and which loop is stuck |
+//! | `replace` | a file that is written as a whole or not at all |
 //! | `text` | numbers and instants as people read them |
 //! | `unwind` | a decoder's panic over damaged bytes, as a value |
 //! | [`app`] | the running program: threads, tasks, messages between them, start and end |
@@ -100,7 +101,7 @@
 //!
 //! [`drift`] imports itself, `std` and serde's derives: no I/O, no clock, no runtime, no Kafka. The
 //! edges in braces do not import each other; they meet in `drift`'s types, or in a trait of one
-//! of them that another reads. [`config`], `text` and `unwind` lie below the edges, [`monitor`] and
+//! of them that another reads. [`config`], `replace`, `text` and `unwind` lie below the edges, [`monitor`] and
 //! [`metrics`] above them. `tests/it/architecture.rs` holds the sources against this and names the
 //! few exceptions with their reasons.
 
@@ -114,6 +115,7 @@ pub mod http;
 pub mod metrics;
 pub mod monitor;
 pub mod reference;
+mod replace;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -154,9 +154,11 @@ impl Evaluator {
                     let _ = reply.send(outcome);
                 }
                 Some(request) = self.wiring.silences.recv() => {
-                    let outcome = self.change_silence(request.change);
-                    // Whoever asked may have gone.
-                    let _ = request.reply.send(outcome);
+                    // Whoever has gone was told that nothing was done.
+                    if !request.reply.is_closed() {
+                        let outcome = self.change_silence(request.change);
+                        let _ = request.reply.send(outcome);
+                    }
                 }
                 _ = live.tick() => self.evaluate_live().await,
                 _ = tick.tick() => self.tick().await,

@@ -42,7 +42,7 @@ pub fn run(args: AlertArgs) -> Result<ExitCode> {
     let Command::Test(args) = args.command;
     let config = super::load_config(&args.config)?;
     let receivers = chosen(&config, &args.receiver)?;
-    let delivered = super::block_on(async { Ok(send(&config, &receivers).await) })?;
+    let delivered = super::block_on(send(&config, &receivers))?;
     Ok(if delivered {
         ExitCode::SUCCESS
     } else {
@@ -68,22 +68,18 @@ fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a ReceiverCo
 }
 
 /// One after the other; true when all were delivered.
-async fn send(config: &Config, receivers: &[&ReceiverConfig]) -> bool {
+async fn send(config: &Config, receivers: &[&ReceiverConfig]) -> Result<bool> {
     let mut all = true;
     for receiver in receivers {
         let began = Instant::now();
         let answer = sink::send_test(receiver, &config.labels).await;
         let name = printable(&receiver.name);
-        match answer {
-            Ok(()) => anstream::println!(
-                "{OK}delivered{OK:#}      {name}, in {} ms",
-                began.elapsed().as_millis()
-            ),
-            Err(failure) => {
-                all = false;
-                anstream::println!("{FAILED}not delivered{FAILED:#}  {name}: {failure}");
-            }
-        }
+        let took = began.elapsed().as_millis();
+        super::show(&match &answer {
+            Ok(()) => format!("{OK}delivered{OK:#}      {name}, in {took} ms\n"),
+            Err(failure) => format!("{FAILED}not delivered{FAILED:#}  {name}: {failure}\n"),
+        })?;
+        all &= answer.is_ok();
     }
-    all
+    Ok(all)
 }

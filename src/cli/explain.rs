@@ -125,8 +125,7 @@ struct Evaluation {
 /// # Errors
 /// psiren does not answer, or has no such monitor, feature or window.
 pub fn run(args: ExplainArgs) -> Result<ExitCode> {
-    anstream::print!("{}", explain(args)?);
-    Ok(ExitCode::SUCCESS)
+    super::show(&explain(args)?)
 }
 
 /// What [`run`] prints, with its styles.

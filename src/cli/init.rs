@@ -152,6 +152,17 @@ impl InitArgs {
                 "{shown} is the reference; give --output another name"
             ));
         }
+        let secrets = [&self.ca_file, &self.cert_file, &self.key_file];
+        if let Some(file) = secrets
+            .into_iter()
+            .flatten()
+            .find(|f| is_same_file(&self.output, f))
+        {
+            return Err(format!(
+                "{shown} is {}, which the configuration is to name; give --output another name",
+                file.display()
+            ));
+        }
         if self.output.is_dir() {
             return Err(format!(
                 "{shown} is a folder; name a file in it, such as --output {}",

@@ -175,10 +175,20 @@ fn man() -> anyhow::Result<ExitCode> {
     print(&page)
 }
 
-/// A reader that closes the pipe has seen enough.
+/// `text` with its styles, where standard output takes them.
+fn show(text: &str) -> anyhow::Result<ExitCode> {
+    let mut out = anstream::stdout().lock();
+    done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
+    done(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// A reader that closes the pipe has seen enough.
+fn done(written: io::Result<()>) -> anyhow::Result<ExitCode> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }

@@ -93,9 +93,9 @@ pub fn run(args: TriggerArgs) -> Result<ExitCode> {
     let body = answer.success()?;
     let found = Found::deserialize(&body).context("psiren answered in an unknown shape")?;
     match args.format {
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&body)?),
-        Format::Table => found.monitors.iter().for_each(show),
-    }
+        Format::Json => super::show(&format!("{}\n", serde_json::to_string_pretty(&body)?))?,
+        Format::Table => super::show(&found.monitors.iter().map(text).collect::<String>())?,
+    };
     if args.fail_on.is_some_and(|level| found.reaches(level)) {
         return Ok(ExitCode::from(super::DRIFTED));
     }
@@ -125,30 +125,31 @@ impl Found {
     }
 }
 
-fn show(monitor: &Monitor) {
+/// What a table says of a monitor.
+fn text(monitor: &Monitor) -> String {
     let name = printable(&monitor.monitor);
     if let Some(error) = &monitor.error {
-        anstream::println!("{name}: not checked: {}", printable(error));
-        return;
+        return format!("{name}: not checked: {}\n", printable(error));
     }
     let evaluations = [
         ("last closed window", &monitor.last_final),
         ("now", &monitor.live),
     ];
-    for (what, evaluation) in evaluations {
-        match evaluation {
+    let texts = evaluations
+        .iter()
+        .map(|(what, evaluation)| match evaluation {
             Some(evaluation) => table(&name, what, evaluation),
-            None => anstream::println!("{name} · {what}: none yet"),
-        }
-    }
+            None => format!("{name} · {what}: none yet\n"),
+        });
+    texts.collect()
 }
 
 /// One window, the worst feature first.
-fn table(monitor: &str, what: &str, evaluation: &Evaluation) {
+fn table(monitor: &str, what: &str, evaluation: &Evaluation) -> String {
     let start = evaluation.window.start.as_deref().unwrap_or("…");
     let end = evaluation.window.end.as_deref().unwrap_or("…");
-    anstream::println!(
-        "{TITLE}{monitor} · {what}{TITLE:#} · {start} to {end} · {} events{}",
+    let mut text = format!(
+        "{TITLE}{monitor} · {what}{TITLE:#} · {start} to {end} · {} events{}\n",
         evaluation.events,
         filling(evaluation.coverage),
     );
@@ -159,13 +160,14 @@ fn table(monitor: &str, what: &str, evaluation: &Evaluation) {
     for (name, feature) in names.iter().zip(features) {
         let style = style(feature.status);
         let psi = psi(feature.psi);
-        anstream::println!(
-            "  {}  {style}{:17}{style:#}  {psi:>8}  {}",
+        text += &format!(
+            "  {}  {style}{:17}{style:#}  {psi:>8}  {}\n",
             left(name, widest),
             feature.status.words(),
             printable(&feature.reason),
         );
     }
+    text
 }
 
 fn filling(coverage: f64) -> String {

@@ -198,6 +198,13 @@ impl Resolver<'_> {
                 format!("the token has {bytes} bytes, expected at least {TOKEN_BYTES}"),
                 "make one with `openssl rand -hex 32`",
             );
+        } else if !token.expose_secret().bytes().all(|b| b.is_ascii_graphic()) {
+            let span = raw.token.as_ref().map(Spanned::span);
+            self.faults.add(
+                span.or_else(|| raw.token_file.as_ref().map(Spanned::span)),
+                "the token holds a space, a line end or a letter beyond ASCII, which no header can",
+                "make one with `openssl rand -hex 32`",
+            );
         }
         Some(token)
     }

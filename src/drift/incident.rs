@@ -86,7 +86,7 @@ pub struct IncidentChange {
     pub kind: ChangeKind,
     /// The figure that decided: a PSI, or a share in [0, 1]; for `stale` seconds of silence.
     pub value: f64,
-    /// The figure of the window before, when there was one.
+    /// The figure of the window before, when there was one; for one that ended, the last figure.
     pub previous: Option<f64>,
     /// When the incident opened: the end of that window, event time.
     pub since_ms: i64,
@@ -306,7 +306,10 @@ impl Entry {
             (true, Some(value), None) => Some(self.open(value, end_ms)),
             (true, Some(value), Some(_)) => self.resolve(value),
             _ => {
-                self.value = value;
+                // An incident that is open has a figure, if not of the last window.
+                if value.is_some() || self.since_ms.is_none() {
+                    self.value = value;
+                }
                 None
             }
         }

@@ -35,7 +35,7 @@ pub struct SilenceBook {
     last_id: u64,
     /// Ascending by id.
     silences: Vec<Silence>,
-    /// Incidents that opened under a silence, and that nobody has been told of.
+    /// Incidents that opened under a silence or in history, and that nobody has been told of.
     untold: BTreeSet<(String, Reason)>,
 }
 
@@ -103,6 +103,18 @@ impl SilenceBook {
         }
     }
 
+    /// Takes in `changes` of history, of which nobody is told one by one: until a summary
+    /// [releases](Self::release) it, what opened there counts as untold.
+    pub fn hush_history(&mut self, changes: &[IncidentChange]) {
+        for change in changes {
+            let incident = (change.feature.clone(), change.reason);
+            match change.kind {
+                ChangeKind::Opened => self.untold.insert(incident),
+                ChangeKind::Resolved => self.untold.remove(&incident),
+            };
+        }
+    }
+
     /// Those of `open` that people may be told of now.
     #[must_use]
     pub fn audible(&self, open: Vec<OpenIncident>, now_ms: i64) -> Vec<OpenIncident> {
@@ -117,11 +129,16 @@ impl SilenceBook {
         for incident in open {
             let name = (incident.feature.clone(), incident.reason);
             if !self.covers(&incident.feature, now_ms) && self.untold.remove(&name) {
+                // The figure of a silent topic is the time since; it has passed.
+                let passed_s = match incident.reason {
+                    Reason::Stale => (now_ms - incident.since_ms).max(0) as f64 / 1000.0,
+                    _ => 0.0,
+                };
                 due.push(IncidentChange {
                     feature: incident.feature.clone(),
                     reason: incident.reason,
                     kind: ChangeKind::Opened,
-                    value: incident.value,
+                    value: incident.value + passed_s,
                     previous: None,
                     since_ms: incident.since_ms,
                     silenced: false,

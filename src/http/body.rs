@@ -34,6 +34,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonBody<
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
         }
+        if bytes.trim_ascii().first() != Some(&b'{') {
+            return Err(ApiError::bad_request(
+                "the body is no JSON object; send one, such as {}",
+            ));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))

@@ -147,14 +147,6 @@ pub(super) async fn add(
     let added = ask(monitor, SilenceChange::Add(silence)).await?;
     let added = added.ok_or_else(|| ApiError::unavailable("the silence was not added"))?;
     let name = &monitor.config.name;
-    tracing::info!(
-        monitor = name,
-        feature = added.feature,
-        until = rfc3339(added.until_ms),
-        added.reason,
-        added.by,
-        "silenced"
-    );
     let figures = SilenceFigures::of(name, &added);
     Ok((StatusCode::CREATED, Json(figures)))
 }
@@ -165,7 +157,7 @@ pub(super) async fn add(
     tag = "change",
     params(("id" = String, Path, description = "of the silence, as in the list")),
     responses(
-        (status = 200, description = "the silence that has ended; what opened under it and is still open is told now", body = SilenceFigures),
+        (status = 200, description = "the silence that has ended; what opened under it and is still open is told once history is read", body = SilenceFigures),
         (status = 401, description = "the token is missing or wrong", body = ErrorBody),
         (status = 403, description = "changes are off", body = ErrorBody),
         (status = 404, description = "no such silence", body = ErrorBody),
@@ -184,19 +176,16 @@ pub(super) async fn end_now(
         )
     };
     let (monitor, number) = id.rsplit_once('.').ok_or_else(unknown)?;
-    let number = number.parse().map_err(|_| unknown())?;
+    let number: u64 = number.parse().map_err(|_| unknown())?;
+    if format!("{monitor}.{number}") != id {
+        return Err(unknown());
+    }
     let mut monitors = site.monitors.iter();
     let monitor = monitors
         .find(|m| m.config.name == monitor)
         .ok_or_else(unknown)?;
     let ended = ask(monitor, SilenceChange::End(number)).await?;
     let ended = ended.ok_or_else(unknown)?;
-    tracing::info!(
-        monitor = monitor.config.name,
-        feature = ended.feature,
-        ended.reason,
-        "a silence was ended before its time"
-    );
     Ok(Json(SilenceFigures::of(&monitor.config.name, &ended)))
 }
 
@@ -253,12 +242,28 @@ fn end(body: &SilenceBody, now_ms: i64) -> Result<i64, ApiError> {
 fn text(what: &str, text: Option<String>) -> Result<Option<String>, ApiError> {
     let text = text.map(|text| text.trim().to_owned());
     let text = text.filter(|text| !text.is_empty());
+    if let Some(c) = text
+        .iter()
+        .flat_map(|text| text.chars())
+        .find(|c| is_unwelcome(*c))
+    {
+        return Err(ApiError::bad_request(format!(
+            "\"{what}\" holds the control character U+{:04X}; write plain text",
+            u32::from(c)
+        )));
+    }
     match text.as_ref().map(|text| text.chars().count()) {
         Some(n) if n > LONGEST_TEXT => Err(ApiError::bad_request(format!(
             "\"{what}\" has {n} characters; {LONGEST_TEXT} are the most"
         ))),
         _ => Ok(text),
     }
+}
+
+/// Control characters, and those that turn the direction of text around.
+fn is_unwelcome(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 async fn ask(monitor: &MonitorHandle, change: SilenceChange) -> Result<Option<Silence>, ApiError> {

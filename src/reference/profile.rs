@@ -15,6 +15,7 @@ use super::error::ReferenceError;
 use super::profile_check;
 use crate::config::{BinningConfig, EdgeRule};
 use crate::drift::{Binning, FeatureReference, ReferenceProfile};
+use crate::replace::replace;
 
 /// The version this program writes and reads.
 pub const PROFILE_VERSION: u32 = 1;
@@ -171,17 +172,12 @@ impl Profile {
         String::from_utf8(bytes).expect("serde_json writes UTF-8")
     }
 
-    /// Writes the profile; a file of that name is replaced in one step.
+    /// Writes the profile; a file of that name is replaced in one step, a device is written to.
     ///
     /// # Errors
     /// The folder cannot be written to.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let mut file = fs::File::create(&part)?;
-        file.write_all(self.to_json().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&part, path)
+        replace(path, self.to_json().as_bytes())
     }
 
     #[must_use]

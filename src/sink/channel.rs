@@ -22,7 +22,7 @@ pub(super) struct Post {
 }
 
 /// What of an answer that is an error may be shown. It may echo the address, which may be a secret.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     Nothing,
     /// Slack's own words.
@@ -75,6 +75,11 @@ pub(super) fn test_post(channel: &Channel, labels: &BTreeMap<String, String>, no
 
 /// A request with this body, to where the channel takes it.
 pub(super) fn to(channel: &Channel, body: &(impl Serialize + ?Sized)) -> Post {
+    // Who is sent a token may repeat it in the answer.
+    let harmless = |token: &Option<SecretString>| match token {
+        Some(_) => Shown::Nothing,
+        None => Shown::JsonText,
+    };
     let (url, bearer_token, shown) = match channel {
         Channel::Slack { webhook_url, .. } => (webhook_url.clone(), None, Shown::SlackWords),
         Channel::Webhook { url, bearer_token } => {
@@ -82,7 +87,7 @@ pub(super) fn to(channel: &Channel, body: &(impl Serialize + ?Sized)) -> Post {
         }
         Channel::Alertmanager { url, bearer_token } => {
             let url = SecretString::from(format!("{url}/api/v2/alerts"));
-            (url, bearer_token.clone(), Shown::JsonText)
+            (url, bearer_token.clone(), harmless(bearer_token))
         }
     };
     Post {

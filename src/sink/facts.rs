@@ -2,11 +2,13 @@
 
 use super::outbox::Evaluation;
 use crate::drift::incident::ChangeKind;
-use crate::drift::{Definition, FeatureDefinition, IncidentChange, Reason};
+use crate::drift::{Definition, DriftStatus, FeatureDefinition, IncidentChange, Reason};
 
 /// The bucket with the greatest term of a PSI.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Moved {
+    /// Its place among those that enter the PSI.
+    pub(super) bucket: usize,
     /// What it holds; `None` for a category that must not be shown.
     pub(super) words: Option<String>,
     /// Shares in [0, 1].
@@ -22,7 +24,9 @@ pub(super) fn threshold(change: &IncidentChange, definition: &Definition) -> Opt
     match change.reason {
         Reason::Psi => {
             let bars = feature.thresholds;
-            let possible = change.kind == ChangeKind::Opened && change.value <= bars.likely;
+            let possible = rules.alert_on == DriftStatus::PossibleDrift
+                && change.kind == ChangeKind::Opened
+                && change.value <= bars.likely;
             Some(if possible { bars.possible } else { bars.likely })
         }
         Reason::Missing => Some(feature.reference.missing_share() + rules.missing_above),
@@ -52,6 +56,7 @@ pub(super) fn moved(
         production.push(report.missing);
     }
     Some(Moved {
+        bucket: i,
         words: feature.bucket_words(i),
         reference: share(&reference, i),
         production: share(&production, i),

@@ -162,12 +162,10 @@ impl Caller {
                 .run_until_cancelled(evaluations.changed())
                 .await?
                 .ok()?;
-            if let Some(url) = self.url() {
-                self.until_ready().await?;
-                self.evaluations.borrow_and_update();
-                if !self.is_stale().await? {
-                    self.call(&url).await?;
-                }
+            self.until_ready().await?;
+            self.evaluations.borrow_and_update();
+            if self.url().is_some() && !self.is_stale().await? {
+                self.call().await?;
             }
         }
     }
@@ -190,10 +188,14 @@ impl Caller {
         Some(state.await?.incidents.is_open("", Reason::Stale))
     }
 
-    async fn call(&mut self, url: &SecretString) -> Option<()> {
+    async fn call(&mut self) -> Option<()> {
         let mut pauses: ExponentialBackoff = self.pace.pauses();
         for attempt in 1..=ATTEMPTS {
-            let call = self.sender.call(url);
+            // A reload may have brought another one, or none.
+            let Some(url) = self.url() else {
+                break;
+            };
+            let call = self.sender.call(&url);
             let result = self.ctx.shutdown.run_until_cancelled(call).await?;
             self.metrics.notified(&self.channel, Delivery::of(&result));
             let again = self.took(&result);

@@ -136,6 +136,13 @@ impl Outbox {
         }
     }
 
+    /// What is open was told beside the messages: what waits of it cannot cancel out any more.
+    pub(super) fn refreshed(&mut self) {
+        for change in self.pending.values_mut().flat_map(|p| &mut p.changes) {
+            change.told = true;
+        }
+    }
+
     /// Whether some attempt with this message may have arrived.
     pub(super) fn is_uncertain(&self, attempt: &Attempt) -> bool {
         self.pending

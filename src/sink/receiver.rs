@@ -94,7 +94,7 @@ impl Receiver {
                     None => self.outbox.delivered(&attempt),
                 }
             }
-            if self.refresh.is_due() {
+            if self.refresh.is_due() && !self.ctx.shutdown.is_cancelled() {
                 self.refresh().await?;
             }
         }

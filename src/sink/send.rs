@@ -129,10 +129,13 @@ async fn judge(mut answer: Response, shown: Shown) -> Result<(), Failure> {
     let temporary = |words| Failure::Temporary {
         words,
         after,
-        may_have_arrived: matches!(
-            status,
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
-        ),
+        may_have_arrived: match status {
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
+            // Slack's 500 is a refusal for now; what another program did before it failed is not
+            // known.
+            StatusCode::INTERNAL_SERVER_ERROR => shown != Shown::SlackWords,
+            _ => false,
+        },
     };
     Err(match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {

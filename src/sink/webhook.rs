@@ -100,7 +100,7 @@ pub(super) fn document<'a>(
     let news = news(pending, definition);
     Document {
         version: VERSION,
-        id: id(attempt, &news),
+        id: id(attempt, pending),
         kind: kind(pending),
         may_repeat: pending.may_repeat,
         monitor: Some(&definition.monitor),
@@ -139,10 +139,15 @@ pub(super) fn test_document(labels: &BTreeMap<String, String>, now_ms: i64) -> D
     }
 }
 
-/// The same for every attempt to tell the same, and for no other news: sequence numbers begin anew
-/// with a new state, so what is told is part of it.
-fn id(attempt: &Attempt, news: &News<'_>) -> String {
-    let told = serde_json::to_vec(news).expect("every key is text");
+/// The same for every attempt to tell the same, also after a reload, and for no other news: sequence
+/// numbers begin anew with a new state, so which incidents are told of is part of it.
+fn id(attempt: &Attempt, pending: &Pending) -> String {
+    let changes = pending.changes.iter().map(|change| &change.change);
+    let changes = changes.map(|c| (&c.feature, c.reason, Some(c.kind), c.since_ms));
+    let open = pending.notice.iter().flat_map(|notice| &notice.open);
+    let open = open.map(|i| (&i.feature, i.reason, None, i.since_ms));
+    let told: Vec<_> = changes.chain(open).collect();
+    let told = serde_json::to_vec(&told).expect("there are no keys");
     let digest = hex(&Sha256::digest(told)[..6]);
     format!("{}-{}-{digest}", attempt.monitor, attempt.through)
 }

@@ -17,7 +17,10 @@ mod validate;
 use crate::{Case, torture};
 
 pub(crate) fn all() -> Vec<Case> {
+    // The longest first, so that no processor waits at the end.
     [
+        torture::cases(),
+        degraded::cases(),
         harness::cases(),
         flights::cases(),
         restart::cases(),
@@ -30,8 +33,6 @@ pub(crate) fn all() -> Vec<Case> {
         init::cases(),
         validate::cases(),
         security::cases(),
-        degraded::cases(),
-        torture::cases(),
     ]
     .into_iter()
     .flatten()

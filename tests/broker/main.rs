@@ -94,7 +94,7 @@ impl Case {
 
     /// Too long for every `cargo test`: it runs where `PSIREN_TORTURE` is set, as `.ci/torture` does.
     pub(crate) fn when_thorough(self) -> Self {
-        let words = "takes minutes: set PSIREN_TORTURE=ci, or run .ci/torture";
+        let words = "takes a minute or more: set PSIREN_TORTURE=ci, or run .ci/torture";
         self.unless(size::sized(Some(words.to_owned()), None, None))
     }
 

@@ -43,7 +43,7 @@ pub(crate) const NOT_RUN: &[NotRun] = &[
     NotRun {
         document: "deploy/kubernetes/README.md",
         first_line: "kubectl create namespace psiren",
-        reason: "needs a cluster; kustomize builds the overlays in the block before",
+        reason: "needs a cluster; the block before builds the overlays where kubectl is installed",
     },
     NotRun {
         document: "docs/migrating.md",

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Below every edge.
-const BELOW: &[&str] = &["config", "drift", "text", "unwind"];
+const BELOW: &[&str] = &["config", "drift", "replace", "text", "unwind"];
 
 /// What each module may import, itself aside. The command line may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("drift", &[]),
+    ("replace", &[]),
     ("text", &[]),
     ("unwind", &[]),
     ("health", &[]),

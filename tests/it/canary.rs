@@ -36,7 +36,9 @@ impl Cage {
         let folder = TempDir::new().unwrap();
         for secret in SECRETS {
             let text = match secret {
-                "hook" | "webhook" | "heartbeat" => {
+                // Its token is in a file of its own.
+                "webhook" => format!("https://127.0.0.1:9/{CANARY}-file-{secret}\n"),
+                "hook" | "heartbeat" => {
                     format!(
                         "https://user:{CANARY}-user@127.0.0.1:9/services/{CANARY}-file-{secret}\n"
                     )
@@ -147,7 +149,7 @@ token = "{CANARY}-token-0123456789"
 [notify.oncall]
 slack_webhook_url = "http://user:{CANARY}-user@127.0.0.1:9/services/{CANARY}-hook"
 [notify.bus]
-webhook_url = "http://user:{CANARY}-user@127.0.0.1:9/{CANARY}-webhook"
+webhook_url = "http://127.0.0.1:9/{CANARY}-webhook"
 bearer_token = "{CANARY}-bearer"
 [notify.pager]
 alertmanager_url = "http://127.0.0.1:9/prefix"
@@ -298,8 +300,15 @@ fn no_mistake_makes_a_secret_visible() {
         (
             "a webhook that is none",
             good.replace(
-                "webhook_url = \"http://user:",
-                "webhook_url = \"htp://user:",
+                "\nwebhook_url = \"http:",
+                "\nwebhook_url = \"htp:",
+            ),
+        ),
+        (
+            "a webhook with two credentials",
+            good.replace(
+                "\nwebhook_url = \"http://",
+                &format!("\nwebhook_url = \"http://user:{CANARY}-user@"),
             ),
         ),
         (

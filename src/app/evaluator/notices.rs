@@ -75,11 +75,16 @@ impl Evaluator {
             return;
         }
         self.state.owes_summary = false;
+        let (now, open) = (now_ms(), self.state.incidents.open());
+        // The summary tells of these; of what is silenced the end of its silence does.
+        self.state.silences.release(&open, now);
+        let all_silenced = !open.is_empty() && self.audible(now).is_empty();
         // What was told before may be over without a word.
-        if self.state.incidents.open().is_empty() && self.state.told_at_ms.is_none() {
+        let nothing = open.is_empty() && self.state.told_at_ms.is_none();
+        if nothing || all_silenced {
             return;
         }
-        self.state.told_at_ms = Some(now_ms());
+        self.state.told_at_ms = Some(now);
         self.notice(NoticeKind::CaughtUp, Vec::new());
     }
 

@@ -3,6 +3,7 @@
 use crate::drift::Silence;
 use crate::http::state::SilenceChange;
 use crate::state::NoticeKind;
+use crate::text::rfc3339;
 
 use super::super::clock::now_ms;
 use super::Evaluator;
@@ -19,9 +20,9 @@ impl Evaluator {
             return Err(NOT_STORED.to_owned());
         }
         let before = self.state.silences.clone();
-        let silence = match change {
-            SilenceChange::Add(asked) => Some(self.state.silences.add(asked)),
-            SilenceChange::End(id) => self.state.silences.end(id),
+        let (silence, done) = match change {
+            SilenceChange::Add(asked) => (Some(self.state.silences.add(asked)), "silenced"),
+            SilenceChange::End(id) => (self.state.silences.end(id), "a silence was ended"),
         };
         let Some(silence) = silence else {
             return Ok(None);
@@ -32,6 +33,14 @@ impl Evaluator {
             self.state.silences = before;
             return Err(NOT_STORED.to_owned());
         }
+        tracing::info!(
+            monitor = self.monitor.definition.monitor,
+            feature = silence.feature,
+            until = rfc3339(silence.until_ms),
+            reason = silence.reason,
+            by = silence.by,
+            "{done}"
+        );
         Ok(Some(silence))
     }
 
@@ -43,7 +52,12 @@ impl Evaluator {
         self.silences_changed |= !over.is_empty();
         for silence in over {
             let (monitor, feature) = (&self.monitor.definition.monitor, silence.feature);
-            tracing::info!(monitor, feature, silence.reason, "a silence is over");
+            tracing::info!(
+                monitor,
+                feature,
+                reason = silence.reason,
+                "a silence is over"
+            );
         }
         if !self.history_read() {
             return;

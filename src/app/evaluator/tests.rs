@@ -499,3 +499,38 @@ async fn a_silence_that_was_not_confirmed_is_not_in_force() {
         assert!(evaluator.wiring.health.held().is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opened_in_history_and_is_silenced_is_told_after_its_silence() {
+    let log = MoodyLog::new();
+    let mut evaluator = evaluator(&config("m"), &log);
+    evaluator.tell(0..3, Shape::Drifted, 2 * HOUR);
+    let silence = evaluator.change_silence(hour_of_silence(None));
+    let silence = silence.unwrap().unwrap();
+    evaluator.settle();
+    for _ in 0..3 {
+        evaluator.tick().await;
+    }
+    assert_eq!(log.notices(), [], "nor that all is well");
+    let end = SilenceChange::End(silence.id);
+    evaluator.change_silence(end).unwrap();
+    for _ in 0..3 {
+        evaluator.tick().await;
+    }
+    assert_eq!(log.notices(), [(NoticeKind::Unsilenced, 1, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_summary_has_told_is_not_told_again_for_its_silence() {
+    let log = MoodyLog::new();
+    let mut evaluator = evaluator(&config("m"), &log);
+    let silence = evaluator.change_silence(hour_of_silence(None));
+    evaluator.tell(0..3, Shape::Drifted, 2 * HOUR);
+    let end = SilenceChange::End(silence.unwrap().unwrap().id);
+    evaluator.change_silence(end).unwrap();
+    evaluator.settle();
+    for _ in 0..3 {
+        evaluator.tick().await;
+    }
+    assert_eq!(log.notices(), [(NoticeKind::CaughtUp, 0, 1)]);
+}

@@ -131,8 +131,8 @@ impl Evaluator {
         if news {
             report.changes = self.judged(changes, now);
         } else {
+            self.state.silences.hush_history(&changes);
             report.changes = changes;
-            self.state.silences.hush(&mut report.changes, now);
             let catching_up = self.caught_up_since.is_none();
             self.state.owes_summary |= catching_up || !report.changes.is_empty();
         }

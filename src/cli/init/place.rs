@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::replace::replace;
+
 /// `path` as a file in `folder` names it: relative to the folder. The last name is kept as it is, a
 /// link as well, which may be meant to lead elsewhere one day.
 ///
@@ -53,6 +55,9 @@ fn relative(path: &Path, folder: &Path) -> Result<PathBuf> {
 
 /// In one step: there is the whole file or none, and one that is there is only replaced by `force`.
 pub(super) fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    if force {
+        return replace(path, text.as_bytes());
+    }
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -63,9 +68,6 @@ pub(super) fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
         .tempfile_in(folder.unwrap_or(Path::new(".")))?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    match force {
-        true => file.persist(path)?,
-        false => file.persist_noclobber(path)?,
-    };
+    file.persist_noclobber(path)?;
     Ok(())
 }

@@ -68,15 +68,17 @@ impl Resolver<'_> {
                     name,
                 )?,
             },
-            Kind::Webhook => Channel::Webhook {
-                bearer_token: self.bearer_token(raw),
-                url: self.address(
+            Kind::Webhook => {
+                let url = self.address(
                     (None, "webhook_url", OF_A_WEBHOOK),
                     &raw.webhook_url,
                     &raw.webhook_url_file,
                     name,
-                )?,
-            },
+                )?;
+                let bearer_token = self.bearer_token(raw);
+                self.check_credentials(&url, bearer_token.as_ref(), raw);
+                Channel::Webhook { bearer_token, url }
+            }
             Kind::Alertmanager => Channel::Alertmanager {
                 bearer_token: self.bearer_token(raw),
                 url: self.alertmanager_url(&raw.alertmanager_url)?,
@@ -130,6 +132,24 @@ impl Resolver<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// A request has one `Authorization` header.
+    fn check_credentials(
+        &mut self,
+        url: &SecretString,
+        token: Option<&SecretString>,
+        raw: &RawReceiver,
+    ) {
+        let url = reqwest::Url::parse(url.expose_secret());
+        let named = url.is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
+        if named && token.is_some() {
+            self.faults.add(
+                place(&raw.bearer_token, &raw.bearer_token_file),
+                "the address of the webhook holds a user or a password, and there is a `bearer_token` too",
+                "leave one of them out; a request has one Authorization header",
+            );
         }
     }
 

@@ -1050,8 +1050,8 @@ async function copy(button, header, lines) {
 
 // ---- Changes, with the token where there is one ------------------------------------------------
 
-/** What waits for the token, and what is to be silenced. */
-const wanted = { again: null, silence: null };
+/** What waits for the token and where the focus goes then, and what is to be silenced. */
+const wanted = { again: null, focus: null, silence: null };
 
 async function change(path, body, method = 'POST') {
   const token = kept('sessionStorage', 'psiren-token');
@@ -1060,7 +1060,7 @@ async function change(path, body, method = 'POST') {
 }
 
 /** Says why nothing was changed. Where the token is missing it is asked for, and then tried `again`. */
-function refused(error, result, what, again) {
+function refused(error, result, what, again, focus) {
   result.className = 'failed';
   if (!(error instanceof Refused && error.status === 401)) {
     say(result, `${what}: ${error instanceof Refused ? error.message : 'psiren does not answer.'}`);
@@ -1069,18 +1069,23 @@ function refused(error, result, what, again) {
   const wasWrong = kept('sessionStorage', 'psiren-token') !== null;
   keep('sessionStorage', 'psiren-token', null);
   say(result, `${what}: ${wasWrong ? 'the token is wrong.' : 'it needs the token.'}`);
-  wanted.again = again;
+  Object.assign(wanted, { again, focus });
   $('ask').showModal();
 }
 
-function answerToken(token) {
+function answerToken() {
+  const token = $('token').value.trim(), { again } = wanted;
   $('ask').close();
-  $('token').value = '';
-  const { again } = wanted;
-  wanted.again = null;
   if (!token) return;
   keep('sessionStorage', 'psiren-token', token);
   again?.();
+}
+
+/** However the dialog was closed, with Escape, too. */
+function forgetToken() {
+  $('token').value = '';
+  wanted.focus?.focus();
+  Object.assign(wanted, { again: null, focus: null });
 }
 
 // ---- Check now ---------------------------------------------------------------------------------
@@ -1096,7 +1101,7 @@ async function checkNow() {
     say(result, checkWords((await change('check', { monitor: monitor.monitor })).monitors[0]));
     soon();
   } catch (error) {
-    refused(error, result, 'Not checked', checkNow);
+    refused(error, result, 'Not checked', checkNow, button);
   } finally {
     button.disabled = false;
   }
@@ -1123,7 +1128,8 @@ const silencesOf = (feature) => (monitorNow()?.silences ?? []).filter((silence) 
 function drawSilences(monitor) {
   redraw($('silences'), monitor.silences, () => monitor.silences.map((silence) => {
     const end = h('button', { type: 'button', 'aria-label': `End the silence of ${silence.feature ?? 'the whole monitor'}` }, 'End now');
-    end.addEventListener('click', () => endSilence(silence.id));
+    // The button goes with its silence.
+    end.addEventListener('click', () => endSilence(silence.id).then(() => $('ask').open || $('silence-monitor').focus()));
     const by = silence.by ? ` (${named(silence.by)})` : '';
     return h('li', { 'data-silence': silence.id }, h('b', {}, covered(silence)),
       ` is ${silencedUntil(silence)} UTC: ${named(silence.reason)}${by} `, end);
@@ -1146,7 +1152,6 @@ function submitSilence() {
   keep('localStorage', 'psiren-name', by || null);
   const silence = { ...wanted.silence, for: $('hush-for').value, reason: $('hush-reason').value, ...(by ? { by } : {}) };
   $('hush').close();
-  $('hush-reason').value = '';
   addSilence(silence);
 }
 
@@ -1156,7 +1161,7 @@ function addSilence(asked) {
 }
 
 function endSilence(id) {
-  changeSilence('Not ended', () => endSilence(id), () => change(`silences/${encodeURIComponent(id)}`, undefined, 'DELETE'),
+  return changeSilence('Not ended', () => endSilence(id), () => change(`silences/${encodeURIComponent(id)}`, undefined, 'DELETE'),
     (silence) => `${covered(silence)} is silenced no more.`);
 }
 
@@ -1167,7 +1172,7 @@ async function changeSilence(what, again, act, words) {
     say(result, words(await act()));
     soon();
   } catch (error) {
-    refused(error, result, what, again);
+    refused(error, result, what, again, $('silence-monitor'));
   }
 }
 
@@ -1223,10 +1228,12 @@ function wire() {
     event.preventDefault();
     submitSilence();
   });
-  $('ask-no').addEventListener('click', () => answerToken(''));
+  $('hush').addEventListener('close', () => { $('hush-reason').value = ''; });
+  $('ask-no').addEventListener('click', () => $('ask').close());
+  $('ask').addEventListener('close', forgetToken);
   $('ask-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    answerToken($('token').value.trim());
+    answerToken();
   });
   new ResizeObserver(([{ contentRect }]) => {
     const room = Math.round(contentRect.width);

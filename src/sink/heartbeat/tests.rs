@@ -11,7 +11,7 @@ use crate::state::EvaluatorState;
 
 const SECRET: &str = "/ping/SECRET";
 const FAST: Pace = Pace {
-    deadline: Duration::from_millis(400),
+    deadline: Duration::from_secs(2),
     shortest: Duration::from_millis(5),
     longest: Duration::from_millis(20),
     grace: Duration::from_millis(100),
@@ -150,13 +150,9 @@ async fn nobody_is_called_for_a_stale_monitor() {
     let mut stale = EvaluatorState::default();
     stale.incidents.set_stale(true, 900.0, 0);
     log.push_with(&stale, evaluation("flights"));
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(calls(&server).await, 0);
-    log.push(evaluation("flights"));
-    started
-        .metrics
-        .until("heartbeat/flights delivered", 1)
-        .await;
+    // When the call for another monitor has arrived, one for this would have, too.
+    log.push(evaluation("trains"));
+    started.metrics.until("heartbeat/trains delivered", 1).await;
     started.stop().await;
     assert_eq!(calls(&server).await, 1);
 }

@@ -23,7 +23,7 @@ mod webhook;
 const SECRET: &str = "/services/T0P/SECRET";
 
 const FAST: Pace = Pace {
-    deadline: Duration::from_millis(400),
+    deadline: Duration::from_secs(2),
     shortest: Duration::from_millis(5),
     longest: Duration::from_millis(20),
     grace: Duration::from_millis(100),

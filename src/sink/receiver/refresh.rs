@@ -69,6 +69,9 @@ impl Receiver {
         let post = channel::to(&receiver.channel, &alerts);
         let result = self.send(&post).await?;
         self.metrics.notified(&self.name, Delivery::of(&result));
+        if result.is_ok() {
+            self.outbox.refreshed();
+        }
         self.refreshed(result.err().map(|failure| failure.to_string()));
         Some(())
     }

@@ -6,6 +6,7 @@ use crate::drift::incident::ChangeKind;
 use crate::drift::{
     Binning, Definition, FeatureDefinition, FeatureReport, OpenIncident, Reason, Trigger,
 };
+use crate::sink::facts;
 use crate::state::NoticeKind;
 use crate::text::grouped;
 
@@ -98,7 +99,7 @@ pub(super) fn severity(feature: &str, reason: Reason, value: f64, definition: &D
 /// The text of a change's section.
 pub(super) fn change(change: &Change, definition: &Definition) -> String {
     let feature = definition.feature(&change.change.feature);
-    let mut lines = vec![verdict(change, feature)];
+    let mut lines = vec![verdict(change, definition)];
     if is(change, ChangeKind::Opened) && change.evaluation.is_none() {
         // Only the end of a silence tells of a feature without an evaluation.
         match change.change.reason {
@@ -118,8 +119,9 @@ pub(super) fn change(change: &Change, definition: &Definition) -> String {
     lines.join("\n")
 }
 
-fn verdict(change: &Change, feature: Option<&FeatureDefinition>) -> String {
+fn verdict(change: &Change, definition: &Definition) -> String {
     let c = &change.change;
+    let feature = definition.feature(&c.feature);
     let name = name(&c.feature);
     let before = |shown: fn(f64) -> String| match (c.previous, &change.evaluation) {
         (Some(previous), _) => format!("before {}", shown(previous)),
@@ -127,7 +129,7 @@ fn verdict(change: &Change, feature: Option<&FeatureDefinition>) -> String {
         (None, None) => "latest figure".to_owned(),
     };
     let since = format!("open since {}", time(c.since_ms));
-    let psi_notes = || match threshold(change, feature) {
+    let psi_notes = || match facts::threshold(c, definition) {
         Some(threshold) => format!("threshold {threshold}, {}", before(psi)),
         None => before(psi),
     };
@@ -175,42 +177,19 @@ fn verdict(change: &Change, feature: Option<&FeatureDefinition>) -> String {
     }
 }
 
-/// The threshold that an opened incident went above; the likely one for one that ended.
-fn threshold(change: &Change, feature: Option<&FeatureDefinition>) -> Option<f64> {
-    let thresholds = feature?.thresholds;
-    let possible = is(change, ChangeKind::Opened) && change.change.value <= thresholds.likely;
-    Some(if possible {
-        thresholds.possible
-    } else {
-        thresholds.likely
-    })
-}
-
-/// The bucket with the greatest term of the PSI: `dep_delay &gt; 32: 10 % → 19 %`. `None` when the
-/// counts belong to another reference than the one at hand.
+/// The bucket with the greatest term of the PSI: `dep_delay &gt; 32: 10 % → 19 %`.
 fn moved(
     evaluation: &Evaluation,
     feature: Option<&FeatureDefinition>,
     definition: &Definition,
 ) -> Option<String> {
-    let (feature, report) = (feature?, evaluation.feature.as_ref()?);
-    let binning = &feature.reference.binning;
-    if evaluation.reference != definition.reference_id || report.buckets.len() != binning.buckets()
-    {
-        return None;
-    }
-    let figures = feature.psi(&report.buckets, report.missing, definition.smoothing)?;
-    let terms = figures.terms.iter().enumerate();
-    let (i, _) = terms.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let mut production = report.buckets.clone();
-    if feature.reference_counts().len() > production.len() {
-        production.push(report.missing);
-    }
+    let feature = feature?;
+    let moved = facts::moved(evaluation, feature, definition)?;
     Some(format!(
         "{}: {} → {}",
-        bucket(feature, i),
-        share(&feature.reference_counts(), i),
-        share(&production, i)
+        bucket(feature, moved.bucket),
+        percent(moved.reference),
+        percent(moved.production)
     ))
 }
 
@@ -235,11 +214,6 @@ fn bucket(feature: &FeatureDefinition, i: usize) -> String {
         Binning::Categorical { .. } if feature.redact => format!("{shown} is one of its values"),
         Binning::Categorical { .. } => format!("{shown} = {}", name(&binning.bucket_range(i))),
     }
-}
-
-fn share(counts: &[u64], i: usize) -> String {
-    let total: u64 = counts.iter().sum();
-    percent(counts[i] as f64 / total.max(1) as f64)
 }
 
 fn place(evaluation: &Evaluation) -> String {

@@ -29,7 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
         Case::own(
             "a_broker_away_is_told_and_survived",
             a_broker_away_is_told_and_survived,
-        ),
+        )
+        .when_thorough(),
         Case::own(
             "a_frozen_broker_does_not_delay_the_exit",
             a_frozen_broker_does_not_delay_the_exit,

@@ -140,6 +140,7 @@ fn http_and_secrets() {
     snapshot!(monitor_errors(&[
         "[http]\nlisten = \"10774\"",
         "[http]\ntoken = \"hunter2\"",
+        "[http]\ntoken = \"hunter2 hunter2 hunter2\"",
         "[http]\npublic_url = \"psiren.example.com\"",
         "[http]\ndashboard_url = \"https://u:p@grafana.example.com/d/psiren-drift?orgId=1\"",
         "[http]\ntoken_file = \"no/such/file\"",
@@ -158,6 +159,7 @@ fn receivers_and_heartbeats() {
         "slack_webhook_url = \"https://h/hunter2\"\nbearer_token = \"hunter2\"",
         "webhook_url = \"hunter2\"",
         "webhook_url = \"https://h/hunter2\"\nbearer_token = \"Bearer hunter2\"",
+        "webhook_url = \"https://user:hunter2@h/\"\nbearer_token = \"hunter2\"",
         "alertmanager_url = \"alertmanager:9093\"",
         "alertmanager_url = \"http://user:hunter2@alertmanager:9093/api/v2/alerts\"",
         "webhook_url = \"https://h/\"\nwebhook_url_file = \"hook\"",

@@ -119,6 +119,17 @@ async fn a_silence_without_end_or_reason_or_of_nothing_is_refused_with_words() {
             404,
             "flights",
         ),
+        (
+            r#"["flights", null, "1h", null, "x"]"#,
+            400,
+            "no JSON object",
+        ),
+        (r#"{"for": "1h", "reason": "a\u202eb"}"#, 400, "U+202E"),
+        (
+            r#"{"for": "1h", "reason": "x", "by": "\u0007"}"#,
+            400,
+            "\"by\" holds",
+        ),
         (r#"{"for": "1h", "reason": "x", "who": "me"}"#, 400, "who"),
     ] {
         let (found, text) = site.answer(post(PATH, body)).await;
@@ -158,7 +169,15 @@ async fn silences_are_listed_and_ended_by_their_id() {
     assert_eq!(gone.0, StatusCode::NOT_FOUND);
     let unwritten = asked(&mut site, delete("flights.7"), Err("disk full".into())).await;
     assert_eq!(unwritten.0, StatusCode::SERVICE_UNAVAILABLE);
-    for id in ["flights", "flights.x", "other.7", ".", "flights.-1"] {
+    for id in [
+        "flights",
+        "flights.x",
+        "other.7",
+        ".",
+        "flights.-1",
+        "flights.%2B7",
+        "flights.07",
+    ] {
         let (status, text) = site.answer(delete(id)).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{id}: {text}");
         assert!(error(&text).contains(PATH), "{text}");

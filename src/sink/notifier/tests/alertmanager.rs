@@ -302,6 +302,23 @@ async fn what_alertmanager_says_is_wrong_is_shown() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_request_with_a_token_is_not_shown() {
+    let server = MockServer::start().await;
+    let refusal = ResponseTemplate::new(400).set_body_json("you sent Bearer SECRET");
+    Mock::given(method("POST"))
+        .respond_with(refusal)
+        .mount(&server)
+        .await;
+    let mut receiver = alertmanager(&server.uri());
+    let Channel::Alertmanager { bearer_token, .. } = &mut receiver.channel else {
+        unreachable!()
+    };
+    *bearer_token = Some("SECRET".into());
+    let failure = send_test(&receiver, &BTreeMap::new()).await.unwrap_err();
+    assert_eq!(failure.to_string(), "the receiver answered 400");
+}
+
+#[tokio::test]
 async fn a_test_alert_ends_by_itself() {
     let server = server(200).await;
     send_test(&alertmanager(&server.uri()), &BTreeMap::new())

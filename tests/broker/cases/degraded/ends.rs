@@ -24,12 +24,14 @@ pub(super) fn cases() -> Vec<Case> {
         Case::own(
             "termination_is_in_time_without_a_broker",
             termination_is_in_time_without_a_broker,
-        ),
+        )
+        .when_thorough(),
         Case::shared(
             "termination_is_in_time_with_a_full_disk_and_says_so",
             termination_is_in_time_with_a_full_disk_and_says_so,
         )
-        .unless(disk::refused()),
+        .unless(disk::refused())
+        .when_thorough(),
     ]
 }
 
