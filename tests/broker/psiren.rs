@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::row::Row;
 use crate::wait;
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// The promise: SIGTERM drains, checkpoints and exits within this.
 const TERMINATE_LIMIT: Duration = Duration::from_secs(10);
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::process::Process;
 use crate::wait;
 
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(5);
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 

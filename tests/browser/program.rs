@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::process::Process;
 use crate::wait;
 
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 const TOPIC: &str = "events";
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// 2026-03-01T00:00:00Z.

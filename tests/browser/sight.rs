@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::driver::{Driver, Look};
 use crate::program::screenshots;
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A window on a page; to be [closed](Self::close).

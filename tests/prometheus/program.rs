@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::process::Process;
 use crate::wait;
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// It ends with this value, and with the test process however that ends.
 pub(crate) struct Program {

@@ -19,7 +19,7 @@ use crate::webhook::{Answer, Webhook};
 const SHIPPED: &str = "grafana/prometheus";
 /// Flights a second, so that the replay lasts for some scrapes.
 const RATE: u32 = 800;
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The programs end before their folder does.
 pub(crate) struct Stage {

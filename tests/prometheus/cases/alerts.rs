@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::stage::Stage;
 use crate::wait;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn alertmanager_hears_of_an_incident_and_of_its_end(stage: &mut Stage) {
     let alert = wait::some("the alert", LIMIT, || late_departures(stage, "firing"));

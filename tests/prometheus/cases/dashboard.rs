@@ -9,7 +9,7 @@ use crate::wait;
 
 const PATH: &str = "grafana/dashboards/psiren.json";
 /// Some figures come with the next look of psiren or the next scrape.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a healthy replay does not have, and the stage brings about, so that its panels show more than zeros.
 const MADE_TO_HAPPEN: [&str; 7] = [

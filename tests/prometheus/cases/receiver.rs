@@ -26,7 +26,7 @@ use crate::stage::{Stage, start_alertmanager};
 use crate::webhook::Webhook;
 use crate::{http, wait};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 const REFRESH: Duration = Duration::from_millis(500);
 const DAY: i64 = 86_400_000;
 /// 2013-06-30.
