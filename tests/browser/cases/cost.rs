@@ -37,7 +37,8 @@ fn the_cost_of_five_hundred_features(driver: &Driver) {
         let loaded = "const files = [performance.getEntriesByType('navigation')[0], ...performance.getEntriesByType('resource')
                 .filter((e) => /page[.](css|js)$/.test(e.name))];
             const at = (name) => Math.round(performance.getEntriesByName(name)[0].startTime);
-            return [`${files.reduce((sum, e) => sum + e.decodedBodySize, 0)} bytes`,
+            const bytes = (size) => files.reduce((sum, e) => sum + e[size], 0);
+            return [`${bytes('encodedBodySize')} bytes, unpacked ${bytes('decodedBodySize')}`,
                 `first paint ${at('first-contentful-paint')} ms`, `all figures ${at('psiren-ready')} ms`].join(', ')";
         say(&sight.run(loaded).await);
         sight

@@ -12,6 +12,9 @@ pub(crate) fn on_a_terminal(arguments: &str, variables: &[(&str, &str)]) -> Opti
     let shown = Command::new("script")
         .args(["-qec", &command, "/dev/null"])
         .env_remove("NO_COLOR")
+        // These colour whatever the terminal is.
+        .env_remove("CI")
+        .env_remove("CLICOLOR_FORCE")
         .envs([("SHELL", "/bin/sh"), ("TERM", "xterm-256color")])
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
