@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Puts `bytes` in the place of what `path` leads to, through symbolic links. A file that was there
 /// leaves its permissions; a device or a pipe is written to.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -16,19 +18,34 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(_) => fs::canonicalize(path)?,
         None => path.to_owned(),
     };
-    let folder = target.parent().filter(|f| !f.as_os_str().is_empty());
-    // As any new file: what the umask leaves.
-    let new = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(new)
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let file = beside(&target, bytes)?;
     if let Some(found) = found {
         file.as_file().set_permissions(found.permissions())?;
     }
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     file.persist(target)?;
     Ok(())
+}
+
+/// Makes a file of `bytes` where there is none.
+///
+/// # Errors
+/// There is one, or it cannot be written.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    beside(path, bytes)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// `bytes`, durable, in the folder of `path` under another name.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+    // As any new file: what the umask leaves.
+    let everyone = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(everyone)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]

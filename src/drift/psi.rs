@@ -37,6 +37,15 @@ pub struct Psi {
     pub production: Vec<f64>,
 }
 
+impl Psi {
+    /// The bucket with the greatest term, and the term; of equal ones the last.
+    #[must_use]
+    pub fn greatest(&self) -> Option<(usize, f64)> {
+        let terms = self.terms.iter().copied().enumerate();
+        terms.max_by(|(_, a), (_, b)| a.total_cmp(b))
+    }
+}
+
 /// The PSI of `production` against `reference`, counts in bucket order and of equal length.
 ///
 /// `None` when either side has no values, or the result would not be finite.

@@ -48,8 +48,7 @@ pub(super) fn moved(
         return None;
     }
     let figures = feature.psi(&report.buckets, report.missing, definition.smoothing)?;
-    let terms = figures.terms.iter().enumerate();
-    let (i, _) = terms.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let (i, _) = figures.greatest()?;
     let reference = feature.reference_counts();
     let mut production = report.buckets.clone();
     if reference.len() > production.len() {

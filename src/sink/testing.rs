@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Delivery, SinkContext, SinkMetrics};
@@ -146,6 +147,15 @@ pub(crate) fn report(monitor: &str, day: i64, features: Vec<FeatureReport>) -> D
         features,
         changes: Vec::new(),
     }
+}
+
+/// Tells a task to stop, which it does within two seconds.
+pub(crate) async fn ended(shutdown: &CancellationToken, task: JoinHandle<()>) {
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(2), task)
+        .await
+        .expect("it stops within two seconds")
+        .unwrap();
 }
 
 pub(crate) fn change(feature: &str, kind: ChangeKind, value: f64) -> IncidentChange {

@@ -76,12 +76,7 @@ impl Moved {
     fn new(definition: &FeatureDefinition, counts: &[u64], monitor: &Monitor) -> Option<Self> {
         let reference = definition.reference_counts();
         let sum = psi(&reference, counts, monitor.definition.smoothing)?;
-        let (at, _) = sum
-            .terms
-            .iter()
-            .enumerate()
-            .max_by(|(_, a), (_, b)| a.total_cmp(b))
-            .filter(|(_, term)| **term > 0.0)?;
+        let (at, _) = sum.greatest().filter(|(_, term)| *term > 0.0)?;
         let (before, now) = (shares(&reference), shares(counts));
         let greatest = before.iter().chain(&now).copied().fold(0.0, f64::max);
         let picture = (before.len() <= BUCKETS).then(|| {

@@ -1,13 +1,11 @@
 //! Where the file is written, and how it names other files from there.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::replace::replace;
+use crate::replace::{create, replace};
 
 /// `path` as a file in `folder` names it: relative to the folder. The last name is kept as it is, a
 /// link as well, which may be meant to lead elsewhere one day.
@@ -55,19 +53,8 @@ fn relative(path: &Path, folder: &Path) -> Result<PathBuf> {
 
 /// In one step: there is the whole file or none, and one that is there is only replaced by `force`.
 pub(super) fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    if force {
-        return replace(path, text.as_bytes());
+    match force {
+        true => replace(path, text.as_bytes()),
+        false => create(path, text.as_bytes()),
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    // As any new file: what the umask leaves.
-    let everyone = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(everyone)
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
-    Ok(())
 }

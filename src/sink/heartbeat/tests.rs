@@ -5,7 +5,9 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::super::notifier::MonitorNotify;
-use super::super::testing::{CountingMetrics, MemoryLog, definition, entry, numeric, report};
+use super::super::testing::{
+    CountingMetrics, MemoryLog, definition, ended, entry, numeric, report,
+};
 use super::*;
 use crate::state::EvaluatorState;
 
@@ -65,11 +67,7 @@ impl Started {
     }
 
     async fn stop(self) {
-        self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(2), self.task)
-            .await
-            .expect("it stops within two seconds")
-            .unwrap();
+        ended(&self.shutdown, self.task).await;
     }
 }
 

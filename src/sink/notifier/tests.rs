@@ -9,8 +9,8 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::super::testing::{
-    CountingMetrics, MemoryLog, categorical, change, definition, entry, feature_report, numeric,
-    report,
+    CountingMetrics, MemoryLog, categorical, change, definition, ended, entry, feature_report,
+    numeric, report,
 };
 use super::*;
 use crate::config::Channel;
@@ -107,11 +107,7 @@ impl Started {
     }
 
     async fn stop(self) {
-        self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(2), self.task)
-            .await
-            .expect("it stops within two seconds")
-            .unwrap();
+        ended(&self.shutdown, self.task).await;
     }
 }
 
