@@ -175,7 +175,7 @@ impl Source for Replay {
         &mut self,
         _: Duration,
         most: usize,
-        each: &mut dyn FnMut(&Record<'_>),
+        take: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError> {
         let mut handed = 0;
         self.turn += 1;
@@ -191,7 +191,7 @@ impl Source for Replay {
             let ahead = self.logs[partition].iter();
             let ahead: Vec<_> = ahead.filter(|r| r.offset >= *position).collect();
             for scripted in ahead.into_iter().take(most.min(self.batch) - handed) {
-                each(&scripted.record(*partition));
+                take(&[scripted.record(*partition)]);
                 *position = scripted.offset + 1;
                 handed += 1;
             }

@@ -127,27 +127,46 @@ impl Unit {
         self.splice
     }
 
-    /// Takes in one record, unless it was taken in before, and says in which pane it was counted.
+    /// Takes in the records of `run` that were not taken in before; they are of this partition, in
+    /// offset order. Says how many were counted in panes before `closed`, whose windows are closed.
     pub(crate) fn take(
         &mut self,
-        record: &Record<'_>,
+        run: &[Record<'_>],
         counter: &mut Counter,
+        closed: PaneId,
         seen: Instant,
-    ) -> Option<PaneId> {
-        if record.offset < self.next_offset {
-            return None;
+    ) -> u64 {
+        let mut after_close = 0;
+        let first = self.next_offset;
+        for record in run {
+            if record.offset < self.next_offset {
+                continue;
+            }
+            let outcome = match self.count(record, counter, seen) {
+                Ok(pane) => {
+                    after_close += u64::from(pane < closed);
+                    Outcome::Counted
+                }
+                Err(outcome) => outcome,
+            };
+            self.outcomes[outcome as usize] += 1;
+            counter.tally.outcome(outcome);
+            self.absent += (record.offset - self.next_offset).unsigned_abs();
+            self.next_offset = record.offset + 1;
         }
-        let (outcome, pane) = match self.count(record, counter, seen) {
-            Ok(pane) => (Outcome::Counted, Some(pane)),
-            Err(outcome) => (outcome, None),
-        };
-        self.outcomes[outcome as usize] += 1;
-        counter.tally.outcome(outcome);
-        self.absent += (record.offset - self.next_offset).unsigned_abs();
-        self.next_offset = record.offset + 1;
-        self.splice = Some(splice_of(record));
-        self.dirty = true;
-        pane
+        // Only between runs can a checkpoint come, so only the last record has to be recognised.
+        if let Some(last) = run.last()
+            && first < self.next_offset
+        {
+            debug_assert_eq!(
+                last.offset + 1,
+                self.next_offset,
+                "a run is in offset order"
+            );
+            self.splice = Some(splice_of(last));
+            self.dirty = true;
+        }
+        after_close
     }
 
     fn count(

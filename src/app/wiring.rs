@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::sink::{self, SinkContext};
 use crate::source::control::Control;
-use crate::source::kafka::KafkaSource;
+use crate::source::kafka;
 use crate::state::local::LocalStore;
 use crate::state::{LogBody, ReportLog, StateStore};
 
@@ -307,7 +307,7 @@ impl Parts {
             let loop_name = format!("consuming loop {id}");
             let worker = Worker {
                 id,
-                source: KafkaSource::new(&self.config.kafka)?,
+                source: kafka::open(&self.config.kafka)?,
                 watched: evaluation.watched.clone(),
                 commands,
                 hand_over: Box::new(move |checkpoint| checkpoints.send(checkpoint).is_ok()),

@@ -1,6 +1,6 @@
 //! The consuming loop: one thread owns a consumer, its partitions and all that is counted of them.
 //!
-//! No channel, lock or clock is used per record. A checkpoint is handed over and the loop goes on;
+//! No channel, lock, clock or allocation is used per record. A checkpoint is handed over and the loop goes on;
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
 //! offsets rather than let sealed panes pile up. See [`holding`] for what is held and who waits.
 
@@ -18,7 +18,7 @@ use crate::drift::{PaneId, SealedPane};
 use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
-use crate::source::{Source, SourceError, SourceEvent, TopicPartition};
+use crate::source::{Record, Source, SourceError, SourceEvent, TopicPartition};
 use crate::state::UnitKey;
 
 use super::clock::now_ms;
@@ -161,25 +161,20 @@ impl<S: Source + 'static> Loop<S> {
             .map(|w| w.frontier.closed_through())
             .collect();
         let mut after_close = vec![0; closed.len()];
-        let mut last = 0;
         let mut first_at = None;
-        let handed = self.worker.source.drain(WAIT, most, &mut |record| {
+        let handed = self.worker.source.drain(WAIT, most, &mut |run| {
             let now = *first_at.get_or_insert_with(Instant::now);
-            let is =
-                |p: &Partition| p.id.partition == record.partition && p.id.topic == record.topic;
-            if !partitions.get(last).is_some_and(is) {
-                let Some(found) = partitions.iter().position(is) else {
-                    return;
-                };
-                last = found;
-            }
-            let partition = &mut partitions[last];
+            let is = |p: &&mut Partition| {
+                let of = |r: &Record<'_>| p.id.partition == r.partition && p.id.topic == r.topic;
+                run.first().is_some_and(of)
+            };
+            let Some(partition) = partitions.iter_mut().find(is) else {
+                return;
+            };
             partition.arrived = now;
             for unit in &mut partition.units {
-                let counted = unit.take(record, &mut counters[unit.monitor], now);
-                if counted.is_some_and(|pane| pane < closed[unit.monitor]) {
-                    after_close[unit.monitor] += 1;
-                }
+                let i = unit.monitor;
+                after_close[i] += unit.take(run, &mut counters[i], closed[i], now);
             }
         });
         let handed_over = *handed.as_ref().unwrap_or(&0);

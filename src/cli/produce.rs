@@ -125,6 +125,7 @@ fn kafka(args: &ProduceArgs) -> Result<KafkaConfig> {
             group_id: "psiren-produce".to_owned(),
             instance_id: "produce".to_owned(),
             threads: 1,
+            consumer: Default::default(),
             properties: Default::default(),
         });
     };

@@ -112,8 +112,19 @@ pub struct KafkaConfig {
     pub instance_id: String,
     /// Consumers in this process; the partitions are split over them. At least 1.
     pub threads: usize,
+    pub consumer: ConsumerKind,
     /// librdkafka properties from `[kafka.sasl]`, `[kafka.tls]` and `[kafka.options]`, allow-listed.
     pub properties: BTreeMap<String, Property>,
+}
+
+/// How messages are taken from librdkafka. Both hand over the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConsumerKind {
+    /// Many in one call, from a queue of psiren's own.
+    #[default]
+    Batch,
+    /// One by one, by the Rust client.
+    Poll,
 }
 
 /// The value of a librdkafka property.

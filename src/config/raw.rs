@@ -35,9 +35,17 @@ pub(super) struct RawKafka {
     pub(super) group_id: Typed<String>,
     pub(super) instance_id: Typed<String>,
     pub(super) threads: Typed<Whole>,
+    pub(super) consumer: Option<RawConsumer>,
     pub(super) sasl: Typed<RawSasl>,
     pub(super) tls: Typed<RawTls>,
     pub(super) options: Options,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawConsumer {
+    Batch,
+    Poll,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::client::{ca_file, consumer_config, heard, logged};
 use super::kafka::record;
-use super::topic_id::topic_ids;
+use super::native::topic_id::topic_ids;
 use super::trouble::{Mentions, Trouble};
 use super::{Record, TopicPartition};
 use crate::config::KafkaConfig;

@@ -1,6 +1,7 @@
 //! A consumer of explicitly assigned Kafka partitions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use super::batch::BatchSource;
 use super::client::{consumer_config, heard, logged};
 use super::{Record, Source, SourceError, TopicPartition};
-use crate::config::KafkaConfig;
+use crate::config::{ConsumerKind, KafkaConfig};
 
 /// A batch ends after this, so that timers and commands are served while a backlog is read.
 const BATCH: Duration = Duration::from_millis(50);
@@ -22,14 +24,25 @@ const BATCH: Duration = Duration::from_millis(50);
 /// which a loop that takes none of it is stuck.
 const STATISTICS_MS: &str = "10000";
 
+/// The consumer that `kafka.consumer` names.
+///
+/// # Errors
+/// When librdkafka refuses the configuration.
+pub fn open(kafka: &KafkaConfig) -> Result<Box<dyn Source>, SourceError> {
+    Ok(match kafka.consumer {
+        ConsumerKind::Batch => Box::new(BatchSource::new(kafka)?),
+        ConsumerKind::Poll => Box::new(KafkaSource::new(kafka)?),
+    })
+}
+
 /// Reads by [`BaseConsumer::poll`]: one message at a time, borrowed from librdkafka.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Listener>,
+    consumer: Arc<BaseConsumer<Listener>>,
 }
 
 /// Hears what librdkafka says of itself while it is polled.
 #[derive(Default)]
-struct Listener {
+pub(super) struct Listener {
     /// It had fetched messages that were not polled.
     queued: AtomicBool,
 }
@@ -83,7 +96,12 @@ impl KafkaSource {
             .set("statistics.interval.ms", STATISTICS_MS)
             .create_with_context(Listener::default())
             .map_err(|e| SourceError::Refused(format!("cannot create the Kafka consumer: {e}")))?;
+        let consumer = Arc::new(consumer);
         Ok(Self { consumer })
+    }
+
+    pub(super) fn consumer(&self) -> Arc<BaseConsumer<Listener>> {
+        Arc::clone(&self.consumer)
     }
 }
 
@@ -95,21 +113,23 @@ impl Source for KafkaSource {
             partition.partition,
             Offset::Offset(offset),
         )
-        .map_err(classify)?;
-        self.consumer.incremental_assign(&list).map_err(classify)
+        .map_err(|error| failed(&error))?;
+        self.consumer
+            .incremental_assign(&list)
+            .map_err(|error| failed(&error))
     }
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
         self.consumer
             .incremental_unassign(&list_of(partition))
-            .map_err(classify)
+            .map_err(|error| failed(&error))
     }
 
     fn drain(
         &mut self,
         wait: Duration,
         most: usize,
-        each: &mut dyn FnMut(&Record<'_>),
+        take: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError> {
         let mut handed = 0;
         let mut wait = wait;
@@ -117,12 +137,15 @@ impl Source for KafkaSource {
         while handed < most {
             match self.consumer.poll(wait) {
                 None => break,
-                Some(Ok(message)) => each(&record(&message)),
-                Some(Err(error)) if is_told_elsewhere(&error) => {
-                    tracing::debug!("{error}");
-                    break;
-                }
-                Some(Err(error)) => return Err(classify(error)),
+                Some(Ok(message)) => take(&[record(&message)]),
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(code) if is_told_elsewhere(code) => {
+                        tracing::debug!("{error}");
+                        break;
+                    }
+                    Some(code) => return Err(classify(code)),
+                    None => return Err(failed(&error)),
+                },
             }
             handed += 1;
             wait = Duration::ZERO;
@@ -139,13 +162,15 @@ impl Source for KafkaSource {
     /// partition.
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
         let list = list_of(partition);
-        self.consumer.pause(&list).map_err(classify)?;
+        self.consumer.pause(&list).map_err(|error| failed(&error))?;
         each_done(&list)
     }
 
     fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
         let list = list_of(partition);
-        self.consumer.resume(&list).map_err(classify)?;
+        self.consumer
+            .resume(&list)
+            .map_err(|error| failed(&error))?;
         each_done(&list)
     }
 
@@ -174,7 +199,7 @@ fn list_of(partition: &TopicPartition) -> TopicPartitionList {
 /// Some calls succeed as a whole and say beside each partition what became of it.
 fn each_done(list: &TopicPartitionList) -> Result<(), SourceError> {
     for element in list.elements() {
-        element.error().map_err(classify)?;
+        element.error().map_err(|error| failed(&error))?;
     }
     Ok(())
 }
@@ -193,37 +218,40 @@ pub(crate) fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
 
 /// Troubles with connections are told once, by whoever asks the brokers; and reading goes on
 /// without a right to the group, which whoever commits tells.
-fn is_told_elsewhere(error: &KafkaError) -> bool {
+pub(super) fn is_told_elsewhere(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::AllBrokersDown
-                | Code::BrokerTransportFailure
-                | Code::Resolve
-                | Code::SSL
-                | Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::GroupAuthorizationFailed
-        )
+        code,
+        Code::AllBrokersDown
+            | Code::BrokerTransportFailure
+            | Code::Resolve
+            | Code::SSL
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::GroupAuthorizationFailed
     )
 }
 
-fn classify(error: KafkaError) -> SourceError {
-    use RDKafkaErrorCode as Code;
+fn failed(error: &KafkaError) -> SourceError {
     match error.rdkafka_error_code() {
+        Some(code) => classify(code),
+        None => SourceError::Transient(format!("Kafka: {error}")),
+    }
+}
+
+pub(super) fn classify(code: RDKafkaErrorCode) -> SourceError {
+    use RDKafkaErrorCode as Code;
+    match code {
         // The log lost its end to an unclean election of a leader, or offsets fell out of it.
-        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
             SourceError::OutOfRange
         }
-        Some(code @ Code::TopicAuthorizationFailed) => SourceError::Refused(format!(
+        Code::TopicAuthorizationFailed => SourceError::Refused(format!(
             "a topic may not be read: {code}; give the user of this configuration the right to read (READ) it"
         )),
-        Some(
-            code @ (Code::ClusterAuthorizationFailed
-            | Code::UnknownTopicOrPartition
-            | Code::UnknownTopic),
-        ) => SourceError::Refused(format!("Kafka refuses to read: {code}")),
-        _ => SourceError::Transient(format!("Kafka: {error}")),
+        Code::ClusterAuthorizationFailed | Code::UnknownTopicOrPartition | Code::UnknownTopic => {
+            SourceError::Refused(format!("Kafka refuses to read: {code}"))
+        }
+        _ => SourceError::Transient(format!("Kafka: {code}")),
     }
 }

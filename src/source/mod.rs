@@ -4,14 +4,15 @@
 //! ([`Source::drain`]). The process assigns every partition to itself today; a consumer group would
 //! send the same events.
 
+pub mod batch;
 mod certificate;
 pub mod client;
 pub mod control;
 pub mod file;
 pub mod kafka;
+mod native;
 pub mod probe;
 pub mod producer;
-mod topic_id;
 pub mod trouble;
 
 use std::time::Duration;
@@ -69,13 +70,17 @@ pub trait Source: Send {
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
 
-    /// Waits up to `wait` for a first record, then hands over what is there, `most` at the most,
-    /// and says how many that were.
+    /// Waits up to `wait` for records, then hands over what is there, `most` at the most, and says
+    /// how many that were. `take` is given runs: records of one partition that follow each other,
+    /// one or more.
+    ///
+    /// # Errors
+    /// What the client met, beside the records that were handed over all the same.
     fn drain(
         &mut self,
         wait: Duration,
         most: usize,
-        each: &mut dyn FnMut(&Record<'_>),
+        take: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError>;
 
     /// Hands over nothing more of `partition` until [`resume`](Self::resume), which goes on with
@@ -91,6 +96,41 @@ pub trait Source: Send {
     /// Offset of the next record of each assigned partition, past transaction markers; `None`
     /// before the first one was handed over.
     fn position(&self, partition: &TopicPartition) -> Option<i64>;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn assign(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError> {
+        (**self).assign(partition, offset)
+    }
+
+    fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        (**self).unassign(partition)
+    }
+
+    fn drain(
+        &mut self,
+        wait: Duration,
+        most: usize,
+        take: &mut dyn FnMut(&[Record<'_>]),
+    ) -> Result<usize, SourceError> {
+        (**self).drain(wait, most, take)
+    }
+
+    fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        (**self).pause(partition)
+    }
+
+    fn resume(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
+        (**self).resume(partition)
+    }
+
+    fn has_queued(&self) -> bool {
+        (**self).has_queued()
+    }
+
+    fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        (**self).position(partition)
+    }
 }
 
 /// Why a source could not hand over records.

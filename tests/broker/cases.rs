@@ -12,6 +12,7 @@ mod messages;
 mod partitions;
 mod restart;
 mod security;
+mod source;
 mod validate;
 
 use crate::{Case, torture};
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Case> {
         init::cases(),
         validate::cases(),
         security::cases(),
+        source::cases(),
     ]
     .into_iter()
     .flatten()

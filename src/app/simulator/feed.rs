@@ -81,7 +81,7 @@ impl Source for Feed {
         &mut self,
         _: Duration,
         most: usize,
-        each: &mut dyn FnMut(&Record<'_>),
+        take: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError> {
         let again = self.again.swap(0, Ordering::Relaxed);
         self.go_back(again);
@@ -102,7 +102,7 @@ impl Source for Feed {
             let log = &self.logs[partition];
             let from = log.partition_point(|r| r.offset < *position);
             for scripted in log[from..].iter().take(most - handed) {
-                each(&scripted.record(*partition));
+                take(&[scripted.record(*partition)]);
                 *position = scripted.offset + 1;
                 handed += 1;
             }

@@ -1,4 +1,4 @@
-//! One unit and one record at a time.
+//! One unit and the records of its partition.
 
 use super::*;
 use crate::app::fixtures::{START, Scripted, WIDTH, config, keep_only, monitor};
@@ -28,15 +28,17 @@ impl Counting {
         }
     }
 
-    fn take(&mut self, record: &Scripted) -> Option<PaneId> {
-        let record = record.record(0);
-        self.unit.take(&record, &mut self.counter, Instant::now())
+    /// Whether it was counted.
+    fn take(&mut self, record: &Scripted) -> bool {
+        self.take_all(std::slice::from_ref(record)) == 1
     }
 
-    fn take_all(&mut self, records: &[Scripted]) {
-        for record in records {
-            self.take(record);
-        }
+    /// How many were counted.
+    fn take_all(&mut self, records: &[Scripted]) -> u64 {
+        let run: Vec<_> = records.iter().map(|r| r.record(0)).collect();
+        let every = PaneId(i64::MAX);
+        let now = Instant::now();
+        self.unit.take(&run, &mut self.counter, every, now)
     }
 
     fn outcome(&self, outcome: Outcome) -> u64 {
@@ -58,11 +60,11 @@ fn text(offset: i64, payload: &str) -> Scripted {
 #[test]
 fn a_record_that_was_taken_before_is_skipped() {
     let mut counting = Counting::from(7);
-    assert_eq!(counting.take(&event(6, 0)), None);
+    assert!(!counting.take(&event(6, 0)));
     assert!(!counting.unit.dirty);
     assert_eq!(counting.unit.state().outcomes, [0; 6]);
-    assert_eq!(counting.take(&event(7, 0)), Some(PaneId(START / WIDTH)));
-    assert_eq!(counting.take(&event(7, 0)), None);
+    assert!(counting.take(&event(7, 0)));
+    assert!(!counting.take(&event(7, 0)));
     assert_eq!(counting.outcome(Outcome::Counted), 1);
 }
 
@@ -88,9 +90,9 @@ fn every_outcome_moves_the_offset_and_outcomes_add_up_to_the_records_taken() {
     ];
     for (record, outcome) in &records {
         let before = counting.outcome(*outcome);
-        let pane = counting.take(record);
+        let counted = counting.take(record);
         assert_eq!(counting.outcome(*outcome), before + 1, "{record:?}");
-        assert_eq!(pane.is_some(), *outcome == Outcome::Counted, "{record:?}");
+        assert_eq!(counted, *outcome == Outcome::Counted, "{record:?}");
         assert_eq!(counting.unit.next_offset(), record.offset + 1);
         let splice = counting.unit.splice().unwrap();
         assert_eq!(splice.offset, record.offset);
@@ -179,6 +181,38 @@ fn a_restored_unit_goes_on_as_if_it_had_never_stopped() {
 }
 
 #[test]
+fn a_run_counts_as_its_records_do_one_by_one() {
+    let records: Vec<_> = (0..40).map(|i| event(3 * i, (i * 377) % 6_000)).collect();
+    let mut single = Counting::from(5);
+    let counted = records.iter().filter(|r| single.take(r)).count();
+    for cut in 0..=records.len() {
+        let mut runs = Counting::from(5);
+        let (before, after) = records.split_at(cut);
+        let taken = runs.take_all(before) + runs.take_all(after);
+        assert_eq!(taken, counted as u64);
+        assert_eq!(runs.unit.state(), single.unit.state());
+        assert_eq!(runs.unit.sealed, single.unit.sealed);
+        assert_eq!(runs.unit.stamps.len(), single.unit.stamps.len());
+    }
+}
+
+#[test]
+fn only_what_is_counted_before_the_closed_panes_is_said() {
+    let mut counting = Counting::from(0);
+    let run: Vec<_> = [0, 1_100, 900]
+        .iter()
+        .zip(0..)
+        .map(|(ms, i)| event(i, *ms))
+        .collect();
+    let run: Vec<_> = run.iter().map(|r| r.record(0)).collect();
+    let closed = PaneId(START / WIDTH + 1);
+    let after_close = counting
+        .unit
+        .take(&run, &mut counting.counter, closed, Instant::now());
+    assert_eq!(after_close, 2);
+}
+
+#[test]
 fn a_records_own_timestamp_is_event_time_only_within_sense() {
     let mut config = config("m");
     config.timestamp = None;
@@ -193,7 +227,7 @@ fn a_records_own_timestamp_is_event_time_only_within_sense() {
             timestamp_ms,
             ..event(offset, 0)
         };
-        assert_eq!(counting.take(&record).is_some(), counted, "{record:?}");
+        assert_eq!(counting.take(&record), counted, "{record:?}");
     }
     assert_eq!(counting.outcome(Outcome::Invalid), 3);
     assert_eq!(counting.unit.panes().greatest_ms(), Some(START));

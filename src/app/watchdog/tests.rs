@@ -44,7 +44,7 @@ impl Source for Patient {
         &mut self,
         wait: Duration,
         _: usize,
-        _: &mut dyn FnMut(&Record<'_>),
+        _: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError> {
         match self.0 {
             Illness::Hangs => loop {

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use toml::Spanned;
 
 use super::Resolver;
-use crate::config::raw::{Options, RawKafka, RawSasl, RawTls, Typed};
-use crate::config::{KafkaConfig, Property, defaults, properties, suggest};
+use crate::config::raw::{Options, RawConsumer, RawKafka, RawSasl, RawTls, Typed};
+use crate::config::{ConsumerKind, KafkaConfig, Property, defaults, properties, suggest};
 use crate::text::without_credentials;
 
 const USERNAME: &str = "PSIREN_KAFKA_SASL_USERNAME";
@@ -30,6 +30,10 @@ impl Resolver<'_> {
             group_id: group_id.unwrap_or_else(|| defaults::GROUP_ID.to_owned()),
             instance_id: instance_id.unwrap_or_else(|| host_name.to_owned()),
             threads: usize::try_from(threads).unwrap_or(1),
+            consumer: match raw.consumer {
+                Some(RawConsumer::Batch) | None => ConsumerKind::Batch,
+                Some(RawConsumer::Poll) => ConsumerKind::Poll,
+            },
             properties: self.properties(raw),
         }
     }

@@ -4,7 +4,6 @@
 mod bounds;
 mod disks;
 mod ends;
-mod pausing;
 
 use std::time::Duration;
 
@@ -15,15 +14,10 @@ use crate::wait;
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn cases() -> Vec<Case> {
-    [
-        disks::cases(),
-        ends::cases(),
-        pausing::cases(),
-        bounds::cases(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [disks::cases(), ends::cases(), bounds::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn await_consumed(psiren: &Psiren, records: usize) {

@@ -154,7 +154,7 @@ impl Round<'_> {
     /// The first zombie of a round gets a neighbour for the rest of it.
     fn outlive_as_zombie(&mut self) {
         if self.neighbour.is_none() {
-            let home = Home::with_config(&self.plan.config(self.kafka, ""));
+            let home = Home::with_config(&self.plan.config(self.kafka, "", self.plan.way));
             let psiren = home.start();
             self.neighbour = Some((home, psiren));
         }

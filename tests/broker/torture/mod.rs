@@ -168,7 +168,7 @@ impl<'a> Round<'a> {
         }));
         let url = &webhook.url;
         let receiver = format!("[notify.{RECEIVER}]\nslack_webhook_url = {url:?}\n");
-        let home = Home::with_config(&plan.config(kafka, &receiver));
+        let home = Home::with_config(&plan.config(kafka, &receiver, plan.way));
         Self {
             flow: Flow::start(kafka, plan, portion),
             kafka,
@@ -206,7 +206,7 @@ impl<'a> Round<'a> {
         let told = messages::expect_told(&entries, &delivered, self.suffered.kills);
         assert!(told.messages > 0, "nothing drifted, so nothing was shown");
 
-        let uninterrupted = Home::with_config(&plan.config(kafka, ""));
+        let uninterrupted = Home::with_config(&plan.config(kafka, "", plan.way.other()));
         let straight = uninterrupted.start();
         await_rows(&uninterrupted, plan, &counts);
         straight.terminate();

@@ -31,6 +31,24 @@ const FEATURES: [&str; 6] = [
 /// Segments are rolled by size: one record in between is dated 1970.
 const TOPIC: [(&str, &str); 1] = [("segment.ms", "1000000000000")];
 
+/// How a psiren reads; what it counts is the same.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// As it does where nothing is configured.
+    Fast,
+    /// By the parts that say what is meant.
+    Plain,
+}
+
+impl Way {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Fast => Self::Plain,
+            Self::Plain => Self::Fast,
+        }
+    }
+}
+
 pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) size: Size,
@@ -39,6 +57,8 @@ pub(super) struct Plan {
     pub(super) topics: Vec<(Topic, i32)>,
     pub(super) monitors: Vec<Arc<Monitor>>,
     threads: usize,
+    /// Of the psiren that is tortured; the uninterrupted one it is compared with reads the other way.
+    pub(super) way: Way,
     checkpoint_ms: u64,
     tables: String,
     /// Holds the reference as a profile: psiren starts often here, and a Parquet file takes it longer to read.
@@ -74,10 +94,11 @@ impl Plan {
             monitors: Vec::new(),
             // Neighbouring seeds, as the rounds of one run have them, take turns.
             threads: if seed.is_multiple_of(2) { 1 } else { 2 },
+            way: if seed % 3 == 0 { Way::Plain } else { Way::Fast },
             checkpoint_ms: rng.u64(30..400),
             _folder: folder,
         };
-        let text = plan.config(kafka, "");
+        let text = plan.config(kafka, "", plan.way);
         let config = Config::parse(&text, "psiren.toml".as_ref(), &Overrides::default());
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         plan.monitors = psiren::app::build_monitors(&config).expect("monitors");
@@ -85,7 +106,11 @@ impl Plan {
     }
 
     /// The configuration of one psiren with a group of its own; `receiver` is its `[notify]` table.
-    pub(super) fn config(&self, kafka: &Kafka, receiver: &str) -> String {
+    pub(super) fn config(&self, kafka: &Kafka, receiver: &str, way: Way) -> String {
+        let consumer = match way {
+            Way::Fast => "batch",
+            Way::Plain => "poll",
+        };
         format!(
             r#"
 [kafka]
@@ -93,6 +118,7 @@ bootstrap_servers = "{address}"
 group_id = "{group}"
 instance_id = "{instance}"
 threads = {threads}
+consumer = "{consumer}"
 
 {receiver}
 {tables}

@@ -5,47 +5,23 @@
 //! enough (a FIXME in its `rdkafka_topic.c`, as of 2.12). The Rust client has no call for the id,
 //! so this one asks librdkafka's C interface (`rd_kafka_DescribeTopics`).
 
-#![expect(
-    unsafe_code,
-    reason = "the id is only to be had from librdkafka's C interface"
-)]
-
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode;
 
-/// An object of librdkafka's that is destroyed with this value.
-struct Owned<T> {
-    object: *mut T,
-    destroy: unsafe extern "C" fn(*mut T),
-}
-
-impl<T> Owned<T> {
-    fn new(object: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Result<Self> {
-        ensure!(!object.is_null(), "librdkafka gave nothing");
-        Ok(Self { object, destroy })
-    }
-}
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        // SAFETY: `object` came from librdkafka, is not null, is owned by this value alone, and
-        // `destroy` is the function that librdkafka documents for its type.
-        unsafe { (self.destroy)(self.object) }
-    }
-}
+use super::{NONE, Owned, text};
 
 /// The ids of `topics`, in librdkafka's base64, asked of the brokers now. One that does not exist, or
 /// whose broker knows no ids (before Kafka 2.8), is left out.
 ///
 /// # Errors
 /// When no broker answers within `patience` or the answer is an error for all.
-pub(super) fn topic_ids<C: ClientContext>(
+pub(in crate::source) fn topic_ids<C: ClientContext>(
     client: &Client<C>,
     topics: &[&str],
     patience: Duration,
@@ -125,24 +101,10 @@ fn described(event: &Owned<c::rd_kafka_event_t>) -> Result<BTreeMap<String, Stri
                 && (c::rd_kafka_Uuid_most_significant_bits(id) != 0
                     || c::rd_kafka_Uuid_least_significant_bits(id) != 0);
             if known {
-                let name = text(c::rd_kafka_TopicDescription_name(topic))?;
-                ids.insert(name, text(c::rd_kafka_Uuid_base64str(id))?);
+                let name = text(c::rd_kafka_TopicDescription_name(topic))?.to_owned();
+                ids.insert(name, text(c::rd_kafka_Uuid_base64str(id))?.to_owned());
             }
         }
         Ok(ids)
     }
-}
-
-const NONE: c::rd_kafka_resp_err_t = c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
-
-/// # Safety
-/// `text` is null or points to zero-terminated text.
-unsafe fn text(text: *const c_char) -> Result<String> {
-    ensure!(!text.is_null(), "a name is missing");
-    // SAFETY: as the caller promises.
-    let text = unsafe { CStr::from_ptr(text) };
-    let text = text
-        .to_str()
-        .map_err(|e| anyhow!("a name is no text: {e}"))?;
-    Ok(text.to_owned())
 }
