@@ -138,13 +138,14 @@ impl Unit {
     ) -> u64 {
         let mut after_close = 0;
         let first = self.next_offset;
+        let closed_ms = counter.monitor.definition.panes.start_ms(closed);
         for record in run {
             if record.offset < self.next_offset {
                 continue;
             }
             let outcome = match self.count(record, counter, seen) {
-                Ok(pane) => {
-                    after_close += u64::from(pane < closed);
+                Ok(event_ms) => {
+                    after_close += u64::from(event_ms < closed_ms);
                     Outcome::Counted
                 }
                 Err(outcome) => outcome,
@@ -169,12 +170,13 @@ impl Unit {
         after_close
     }
 
+    /// The event time of a record that is counted.
     fn count(
         &mut self,
         record: &Record<'_>,
         counter: &mut Counter,
         seen: Instant,
-    ) -> Result<PaneId, Outcome> {
+    ) -> Result<i64, Outcome> {
         let Counter {
             monitor,
             extractor,
@@ -218,7 +220,7 @@ impl Unit {
             self.stamp(after, record.timestamp_ms, seen);
             self.sealed.extend(self.panes.take_sealed(spec));
         }
-        Ok(spec.pane(event_ms))
+        Ok(event_ms)
     }
 
     fn stamp(&mut self, before: Option<PaneId>, record_ms: Option<i64>, seen: Instant) {

@@ -36,17 +36,50 @@ pub enum Acceptance {
 }
 
 /// The open panes of one partition for one monitor.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PartitionPanes {
     greatest_ms: Option<i64>,
     open: BTreeMap<PaneId, Pane>,
+    /// Where the last event was counted, and the first pane that is not sealed.
+    last: Option<Found>,
+    first_open: Option<Found>,
+}
+
+/// A pane that was found by its time. The times that follow mostly lie in it, and dividing for each
+/// of them would cost more than counting a value.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    spec: PaneSpec,
+    id: PaneId,
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Found {
+    fn at(spec: &PaneSpec, ms: i64) -> Self {
+        let id = spec.pane(ms);
+        Self {
+            spec: *spec,
+            id,
+            start_ms: spec.start_ms(id),
+            end_ms: spec.end_ms(id),
+        }
+    }
+
+    fn holds(&self, spec: &PaneSpec, ms: i64) -> bool {
+        self.start_ms <= ms && ms < self.end_ms && self.spec == *spec
+    }
 }
 
 impl PartitionPanes {
     /// The panes and clock as they were stored.
     #[must_use]
     pub fn restore(greatest_ms: Option<i64>, open: BTreeMap<PaneId, Pane>) -> Self {
-        Self { greatest_ms, open }
+        Self {
+            greatest_ms,
+            open,
+            ..Self::default()
+        }
     }
 
     /// The greatest accepted event time; `None` before the first accepted event.
@@ -63,7 +96,33 @@ impl PartitionPanes {
     /// The first pane that is not sealed; `None` before the first accepted event.
     #[must_use]
     pub fn sealed_before(&self, spec: &PaneSpec) -> Option<PaneId> {
-        self.greatest_ms.map(|t| spec.sealed_before(t))
+        let greatest_ms = self.greatest_ms?;
+        let ms = greatest_ms.saturating_sub(spec.lateness_ms);
+        let found = self.first_open.filter(|f| f.holds(spec, ms));
+        Some(found.map_or_else(|| spec.sealed_before(greatest_ms), |f| f.id))
+    }
+
+    /// The pane of `event_ms`.
+    fn find(&mut self, spec: &PaneSpec, event_ms: i64) -> PaneId {
+        match self.last {
+            Some(last) if last.holds(spec, event_ms) => last.id,
+            _ => self.last.insert(Found::at(spec, event_ms)).id,
+        }
+    }
+
+    /// Moves the clock on to `event_ms`, unless it is there already.
+    fn advance(&mut self, spec: &PaneSpec, event_ms: i64) {
+        if self
+            .greatest_ms
+            .is_some_and(|greatest| event_ms <= greatest)
+        {
+            return;
+        }
+        self.greatest_ms = Some(event_ms);
+        let ms = event_ms.saturating_sub(spec.lateness_ms);
+        if spec.lateness_ms < i64::MAX && !self.first_open.is_some_and(|f| f.holds(spec, ms)) {
+            self.first_open = Some(Found::at(spec, ms));
+        }
     }
 
     /// Counts one record in the pane of its event time, unless that pane is sealed or the event
@@ -81,7 +140,7 @@ impl PartitionPanes {
         if record_ms.is_some_and(|r| event_ms > r.saturating_add(spec.max_future_skew_ms)) {
             return Acceptance::Future;
         }
-        let id = spec.pane(event_ms);
+        let id = self.find(spec, event_ms);
         if self
             .sealed_before(spec)
             .is_some_and(|first_open| id < first_open)
@@ -95,7 +154,7 @@ impl PartitionPanes {
         });
         pane.counts.record(layout, cells);
         pane.last_offset = offset;
-        self.greatest_ms = Some(self.greatest_ms.map_or(event_ms, |g| g.max(event_ms)));
+        self.advance(spec, event_ms);
         Acceptance::Counted
     }
 

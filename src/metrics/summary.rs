@@ -5,6 +5,7 @@
 //! those of two HdrHistograms that take turns every minute.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,9 +56,7 @@ impl Summary {
     pub fn record_many(&self, durations: impl IntoIterator<Item = (Duration, u64)>) {
         let mut turns = self.lock();
         turns.turn(Instant::now());
-        for (duration, times) in durations {
-            turns.add(duration, times);
-        }
+        turns.add(durations);
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
@@ -86,11 +85,36 @@ impl Summary {
 }
 
 impl Turns {
-    fn add(&mut self, duration: Duration, times: u64) {
-        let ns = u64::try_from(duration.as_nanos()).unwrap_or(GREATEST_NS);
-        self.current.saturating_record_n(ns, times);
-        self.count += times;
-        self.sum_s += duration.as_secs_f64() * times as f64;
+    /// Durations that follow each other are often alike; those of one bucket are added at once.
+    fn add(&mut self, durations: impl IntoIterator<Item = (Duration, u64)>) {
+        let mut alike: Option<(RangeInclusive<u64>, u64)> = None;
+        let mut sum_ns = 0;
+        for (duration, times) in durations {
+            let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+            let ns = ns.min(GREATEST_NS);
+            self.count += times;
+            sum_ns += u128::from(ns) * u128::from(times);
+            match &mut alike {
+                Some((bucket, n)) if bucket.contains(&ns) => *n += times,
+                other => {
+                    let before = other.replace((self.bucket(ns), times));
+                    self.record(before);
+                }
+            }
+        }
+        self.record(alike);
+        self.sum_s += sum_ns as f64 / 1e9;
+    }
+
+    /// The durations that are counted together with `ns`.
+    fn bucket(&self, ns: u64) -> RangeInclusive<u64> {
+        self.current.lowest_equivalent(ns)..=self.current.highest_equivalent(ns)
+    }
+
+    fn record(&mut self, alike: Option<(RangeInclusive<u64>, u64)>) {
+        if let Some((bucket, times)) = alike {
+            self.current.saturating_record_n(*bucket.end(), times);
+        }
     }
 
     fn turn(&mut self, now: Instant) {
@@ -191,7 +215,7 @@ mod tests {
     fn quantiles_forget_what_is_two_minutes_old_and_the_sum_does_not() {
         let start = Instant::now();
         let summary = Summary::new(start);
-        summary.lock().add(Duration::from_secs(3), 4);
+        summary.lock().add([(Duration::from_secs(3), 4)]);
         for later in [0, 59, 60, 119] {
             let got = quantiles(&summary, start + Duration::from_secs(later));
             assert!(
@@ -210,6 +234,19 @@ mod tests {
         summary.record(Duration::from_secs(u32::MAX.into()));
         summary.record(Duration::MAX);
         assert_eq!(summary.read(Instant::now()).sample_count(), 2);
+    }
+
+    #[test]
+    fn durations_added_together_give_the_quantiles_of_each_by_itself() {
+        let (together, alone) = (Summary::new(Instant::now()), Summary::new(Instant::now()));
+        let durations = (0..5_000).map(|i| Duration::from_micros(i * i % 7_919));
+        together.record_many(durations.clone().map(|d| (d, 1)));
+        durations.for_each(|d| alone.record(d));
+        let now = Instant::now();
+        assert_eq!(quantiles(&together, now), quantiles(&alone, now));
+        let (together, alone) = (together.read(now), alone.read(now));
+        assert_eq!(together.sample_count(), alone.sample_count());
+        assert!((together.sample_sum() - alone.sample_sum()).abs() < 1e-9);
     }
 
     #[test]
