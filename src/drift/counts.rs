@@ -116,6 +116,12 @@ impl PaneCounts {
         }
     }
 
+    /// Back to zero.
+    pub fn clear(&mut self) {
+        self.events = 0;
+        self.cells.fill(0);
+    }
+
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!(self.cells.len(), other.cells.len());
         self.events += other.events;

@@ -42,7 +42,7 @@ pub use feature::{FeatureKind, Found, Value};
 pub use gaps::{Gap, Gaps};
 pub use incident::{IncidentBook, IncidentChange, IncidentRules, OpenIncident, Reason};
 pub use partition::{Acceptance, Pane, PartitionPanes, SealedPane};
-pub use psi::{Psi, Smoothing, psi};
+pub use psi::{Psi, Smoothing, psi, psi_total};
 pub use reference::{FeatureReference, ReferenceProfile};
 pub use report::{
     ClosedBy, Definition, DriftReport, FeatureDefinition, FeatureReport, MissingRule, Trigger,

@@ -60,13 +60,10 @@ impl Psi {
 #[must_use]
 pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Option<Psi> {
     debug_assert_eq!(reference.len(), production.len());
-    let reference = shares(reference, smoothing)?;
-    let production = shares(production, smoothing)?;
-    let terms: Vec<f64> = reference
-        .iter()
-        .zip(&production)
-        .map(|(p, q)| (q - p) * (q / p).ln())
-        .collect();
+    let reference: Vec<f64> = shares(reference.iter().copied(), smoothing)?.collect();
+    let production: Vec<f64> = shares(production.iter().copied(), smoothing)?.collect();
+    let shares = reference.iter().zip(&production);
+    let terms: Vec<f64> = shares.map(|(p, q)| term(*p, *q)).collect();
     let total: f64 = terms.iter().sum();
     total.is_finite().then_some(Psi {
         total,
@@ -76,28 +73,41 @@ pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Optio
     })
 }
 
-fn shares(counts: &[u64], smoothing: Smoothing) -> Option<Vec<f64>> {
-    let total: u64 = counts.iter().sum();
+/// The `total` of [`psi`], bit for bit, without what it is made of.
+pub fn psi_total(
+    reference: impl Iterator<Item = u64> + Clone,
+    production: impl Iterator<Item = u64> + Clone,
+    smoothing: Smoothing,
+) -> Option<f64> {
+    let shares = shares(reference, smoothing)?.zip(shares(production, smoothing)?);
+    let total: f64 = shares.map(|(p, q)| term(p, q)).sum();
+    total.is_finite().then_some(total)
+}
+
+fn term(p: f64, q: f64) -> f64 {
+    (q - p) * (q / p).ln()
+}
+
+fn shares(
+    counts: impl Iterator<Item = u64> + Clone,
+    smoothing: Smoothing,
+) -> Option<impl Iterator<Item = f64>> {
+    let total: u64 = counts.clone().sum();
     if total == 0 {
         return None;
     }
     let n = total as f64;
-    let buckets = counts.len() as f64;
-    Some(
-        counts
-            .iter()
-            .map(|&c| {
-                let share = c as f64 / n;
-                match smoothing {
-                    Smoothing::Clip(epsilon) => share.max(epsilon),
-                    Smoothing::Replace(epsilon) if c == 0 => epsilon,
-                    Smoothing::Replace(_) => share,
-                    Smoothing::Add(epsilon) => share + epsilon,
-                    Smoothing::Half => (c as f64 + 0.5) / (n + 0.5 * buckets),
-                }
-            })
-            .collect(),
-    )
+    let buckets = counts.clone().count() as f64;
+    Some(counts.map(move |c| {
+        let share = c as f64 / n;
+        match smoothing {
+            Smoothing::Clip(epsilon) => share.max(epsilon),
+            Smoothing::Replace(epsilon) if c == 0 => epsilon,
+            Smoothing::Replace(_) => share,
+            Smoothing::Add(epsilon) => share + epsilon,
+            Smoothing::Half => (c as f64 + 0.5) / (n + 0.5 * buckets),
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -134,6 +144,18 @@ mod tests {
                 if let Some(psi) = psi(&counts, &counts, smoothing) {
                     prop_assert_eq!(psi.total, 0.0);
                 }
+            }
+        }
+
+        #[test]
+        fn the_total_alone_is_the_total_of_the_terms(
+            pairs in prop::collection::vec((0u64..1_000, 0u64..1_000), 1..20),
+        ) {
+            let (p, q): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+            for smoothing in ALL {
+                let alone = psi_total(p.iter().copied(), q.iter().copied(), smoothing);
+                let with_terms = psi(&p, &q, smoothing).map(|psi| psi.total);
+                prop_assert_eq!(alone.map(f64::to_bits), with_terms.map(f64::to_bits));
             }
         }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::Layout;
 use super::incident::{IncidentChange, IncidentRules};
-use super::psi::{Psi, Smoothing, psi};
+use super::psi::{Psi, Smoothing, psi, psi_total};
 use super::reference::FeatureReference;
 use super::ring::WindowSnapshot;
 use super::status::{DriftStatus, Thresholds};
@@ -59,6 +59,17 @@ impl FeatureDefinition {
         psi(
             &self.reference_counts(),
             &self.with_missing(buckets, missing),
+            smoothing,
+        )
+    }
+
+    /// The total of [`psi`](Self::psi).
+    fn psi_total(&self, buckets: &[u64], missing: u64, smoothing: Smoothing) -> Option<f64> {
+        let last = |missing| (self.missing == MissingRule::Bucket).then_some(missing);
+        let reference = self.reference.counts.iter().copied();
+        psi_total(
+            reference.chain(last(self.reference.missing)),
+            buckets.iter().copied().chain(last(missing)),
             smoothing,
         )
     }
@@ -254,9 +265,7 @@ impl Definition {
         let buckets = counts.buckets(layout, i);
         let missing = counts.missing(layout, i);
         let values: u64 = buckets.iter().sum();
-        let psi = feature
-            .psi(buckets, missing, self.smoothing)
-            .map(|psi| psi.total);
+        let psi = feature.psi_total(buckets, missing, self.smoothing);
         let judged = match feature.missing {
             MissingRule::Exclude => values,
             MissingRule::Bucket => values + missing,

@@ -192,10 +192,8 @@ impl WindowRing {
         open: impl IntoIterator<Item = (PaneId, &'a PaneCounts)>,
     ) -> WindowSnapshot {
         let from = PaneId(end.0 - self.window.panes(&self.panes));
-        let mut counts = PaneCounts::zero(&self.layout);
-        for pane in self.sealed.range(from..end).map(|(_, pane)| pane) {
-            counts.merge(pane);
-        }
+        let mut counts = self.sum.clone();
+        move_sum(&mut counts, self.span, (from, end), &self.sealed);
         for (id, pane) in open {
             if from <= id && id < end {
                 counts.merge(pane);
@@ -245,21 +243,8 @@ impl WindowRing {
     }
 
     fn slide_to(&mut self, from: PaneId, to: PaneId) {
-        match self.span {
-            Some((old_from, old_to)) if old_from <= from && from <= old_to && old_to <= to => {
-                for pane in self.sealed.range(old_from..from).map(|(_, p)| p) {
-                    self.sum.subtract(pane);
-                }
-                for pane in self.sealed.range(old_to..to).map(|(_, p)| p) {
-                    self.sum.merge(pane);
-                }
-                self.span = Some((from, to));
-            }
-            _ => {
-                self.span = Some((from, to));
-                self.sum = self.recount();
-            }
-        }
+        move_sum(&mut self.sum, self.span, (from, to), &self.sealed);
+        self.span = Some((from, to));
         debug_assert_eq!(self.sum, self.recount());
     }
 
@@ -273,7 +258,14 @@ impl WindowRing {
             self.sum.subtract(pane);
         }
         self.span = Some((needed.min(to), to));
-        self.sealed = self.sealed.split_off(&needed);
+        // Splitting the map would walk over all that stays.
+        while let Some(first) = self
+            .sealed
+            .first_entry()
+            .filter(|pane| *pane.key() < needed)
+        {
+            first.remove();
+        }
     }
 
     fn snapshot(&self, end: PaneId, counts: PaneCounts) -> WindowSnapshot {
@@ -290,6 +282,27 @@ impl WindowRing {
             bounds,
             counts,
             coverage: covered as f64 / self.window.size_ms as f64,
+        }
+    }
+}
+
+/// Moves the sum over the panes of one span to another: by what enters and leaves where they
+/// overlap, whatever their length.
+fn move_sum(
+    sum: &mut PaneCounts,
+    span: Option<(PaneId, PaneId)>,
+    (from, to): (PaneId, PaneId),
+    sealed: &BTreeMap<PaneId, PaneCounts>,
+) {
+    let panes = |from: PaneId, to: PaneId| sealed.range(from..to).map(|(_, pane)| pane);
+    match span {
+        Some((old_from, old_to)) if old_from <= from && from <= old_to && old_to <= to => {
+            panes(old_from, from).for_each(|pane| sum.subtract(pane));
+            panes(old_to, to).for_each(|pane| sum.merge(pane));
+        }
+        _ => {
+            sum.clear();
+            panes(from, to).for_each(|pane| sum.merge(pane));
         }
     }
 }
