@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Value;
 
 use super::{
-    BinningConfig, Channel, Config, EdgeRule, FeatureConfig, Filter, FilterTest, HttpConfig,
-    MonitorConfig, OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
+    BinningConfig, Channel, Config, Decoder, EdgeRule, FeatureConfig, Filter, FilterTest,
+    HttpConfig, MonitorConfig, OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
 };
 use crate::drift::{Closed, DriftStatus, FeatureKind, MissingRule, Smoothing};
 use crate::text::rfc3339;
@@ -109,6 +109,7 @@ fn kafka(entries: &mut Vec<Entry>, config: &Config) {
     section.put(&["group_id"], kafka.group_id.as_str());
     section.put(&["instance_id"], kafka.instance_id.as_str());
     section.put(&["threads"], whole(kafka.threads));
+    section.put(&["decoder"], decoder(kafka.decoder));
     let mut options = table(entries, &["kafka", "options"]);
     for (key, property) in &kafka.properties {
         match property {
@@ -320,6 +321,13 @@ fn missing(rule: MissingRule) -> &'static str {
     match rule {
         MissingRule::Exclude => "exclude",
         MissingRule::Bucket => "bucket",
+    }
+}
+
+fn decoder(decoder: Decoder) -> &'static str {
+    match decoder {
+        Decoder::Fast => "fast",
+        Decoder::Reference => "reference",
     }
 }
 

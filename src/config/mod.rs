@@ -112,8 +112,17 @@ pub struct KafkaConfig {
     pub instance_id: String,
     /// Consumers in this process; the partitions are split over them. At least 1.
     pub threads: usize,
+    pub decoder: Decoder,
     /// librdkafka properties from `[kafka.sasl]`, `[kafka.tls]` and `[kafka.options]`, allow-listed.
     pub properties: BTreeMap<String, Property>,
+}
+
+/// What reads events. Both give the same; the fast one leaves what is unusual to the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decoder {
+    #[default]
+    Fast,
+    Reference,
 }
 
 /// The value of a librdkafka property.

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use toml::Spanned;
 
 use super::Resolver;
-use crate::config::raw::{Options, RawKafka, RawSasl, RawTls, Typed};
-use crate::config::{KafkaConfig, Property, defaults, properties, suggest};
+use crate::config::raw::{Options, RawDecoder, RawKafka, RawSasl, RawTls, Typed};
+use crate::config::{Decoder, KafkaConfig, Property, defaults, properties, suggest};
 use crate::text::without_credentials;
 
 const USERNAME: &str = "PSIREN_KAFKA_SASL_USERNAME";
@@ -30,6 +30,10 @@ impl Resolver<'_> {
             group_id: group_id.unwrap_or_else(|| defaults::GROUP_ID.to_owned()),
             instance_id: instance_id.unwrap_or_else(|| host_name.to_owned()),
             threads: usize::try_from(threads).unwrap_or(1),
+            decoder: match raw.decoder {
+                Some(RawDecoder::Reference) => Decoder::Reference,
+                Some(RawDecoder::Fast) | None => Decoder::Fast,
+            },
             properties: self.properties(raw),
         }
     }
