@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::config::Decoder;
 use crate::drift::{Acceptance, Gaps, PaneId, PartitionPanes, SealedPane};
 use crate::event::{Extractor, Outcome, Rejected};
 use crate::metrics::Account;
@@ -19,9 +20,13 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    pub(crate) fn new(monitor: std::sync::Arc<Monitor>, log_payloads: bool) -> Self {
+    pub(crate) fn new(
+        monitor: std::sync::Arc<Monitor>,
+        log_payloads: bool,
+        decoder: Decoder,
+    ) -> Self {
         Self {
-            extractor: Extractor::new(&monitor.schema),
+            extractor: Extractor::with(&monitor.schema, decoder),
             tally: Tally::new(&monitor, log_payloads),
             monitor,
         }

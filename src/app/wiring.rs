@@ -317,6 +317,7 @@ impl Parts {
                     self.config.state.checkpoint_interval_ms,
                 ),
                 log_payloads: self.config.log_payloads,
+                decoder: self.config.kafka.decoder,
                 heartbeat: self.health.heartbeat(&loop_name, LOOP_TURNS),
                 health: self.health.clone(),
                 out_of_range: Box::new(move |partitions| {

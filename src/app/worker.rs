@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
+use crate::config::Decoder;
 use crate::drift::{PaneId, SealedPane};
 use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
@@ -55,6 +56,7 @@ pub(crate) struct Worker<S> {
     pub heartbeat: Heartbeat,
     pub health: Health,
     pub log_payloads: bool,
+    pub decoder: Decoder,
     /// Told when an offset fell out of the log, so that the partitions are looked at again.
     pub out_of_range: Box<dyn Fn(Vec<TopicPartition>) + Send>,
 }
@@ -110,7 +112,7 @@ impl<S: Source + 'static> Loop<S> {
         let now = Instant::now();
         Self {
             counters: watched
-                .map(|w| Counter::new(Arc::clone(&w.monitor), worker.log_payloads))
+                .map(|w| Counter::new(Arc::clone(&w.monitor), worker.log_payloads, worker.decoder))
                 .collect(),
             processing: worker.metrics.record_processing(),
             holding: Holding::new(&worker.watched),

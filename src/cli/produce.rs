@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::{KafkaConfig, TimestampField, field_path};
+use crate::config::{Decoder, KafkaConfig, TimestampField, field_path};
 use crate::event::TimeReader;
 use crate::source::file::RowFile;
 use crate::source::producer::{Producer, Row};
@@ -126,6 +126,7 @@ fn kafka(args: &ProduceArgs) -> Result<KafkaConfig> {
             instance_id: "produce".to_owned(),
             threads: 1,
             consumer: Default::default(),
+            decoder: Decoder::default(),
             properties: Default::default(),
         });
     };

@@ -6,8 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::Value;
 
 use super::{
-    BinningConfig, Channel, Config, ConsumerKind, EdgeRule, FeatureConfig, Filter, FilterTest,
-    HttpConfig, MonitorConfig, OnLogChange, Property, Scalar, StartPosition, TimeUnit, durations,
+    BinningConfig, Channel, Config, ConsumerKind, Decoder, EdgeRule, FeatureConfig, Filter,
+    FilterTest, HttpConfig, MonitorConfig, OnLogChange, Property, Scalar, StartPosition, TimeUnit,
+    durations,
 };
 use crate::drift::{Closed, DriftStatus, FeatureKind, MissingRule, Smoothing};
 use crate::text::rfc3339;
@@ -110,6 +111,7 @@ fn kafka(entries: &mut Vec<Entry>, config: &Config) {
     section.put(&["instance_id"], kafka.instance_id.as_str());
     section.put(&["threads"], whole(kafka.threads));
     section.put(&["consumer"], consumer(kafka.consumer));
+    section.put(&["decoder"], decoder(kafka.decoder));
     let mut options = table(entries, &["kafka", "options"]);
     for (key, property) in &kafka.properties {
         match property {
@@ -328,6 +330,13 @@ fn consumer(kind: ConsumerKind) -> &'static str {
     match kind {
         ConsumerKind::Batch => "batch",
         ConsumerKind::Poll => "poll",
+    }
+}
+
+fn decoder(decoder: Decoder) -> &'static str {
+    match decoder {
+        Decoder::Fast => "fast",
+        Decoder::Reference => "reference",
     }
 }
 

@@ -113,6 +113,7 @@ pub struct KafkaConfig {
     /// Consumers in this process; the partitions are split over them. At least 1.
     pub threads: usize,
     pub consumer: ConsumerKind,
+    pub decoder: Decoder,
     /// librdkafka properties from `[kafka.sasl]`, `[kafka.tls]` and `[kafka.options]`, allow-listed.
     pub properties: BTreeMap<String, Property>,
 }
@@ -125,6 +126,14 @@ pub enum ConsumerKind {
     Batch,
     /// One by one, by the Rust client.
     Poll,
+}
+
+/// What reads events. Both give the same; the fast one leaves what is unusual to the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decoder {
+    #[default]
+    Fast,
+    Reference,
 }
 
 /// The value of a librdkafka property.

@@ -36,6 +36,7 @@ pub(super) struct RawKafka {
     pub(super) instance_id: Typed<String>,
     pub(super) threads: Typed<Whole>,
     pub(super) consumer: Option<RawConsumer>,
+    pub(super) decoder: Option<RawDecoder>,
     pub(super) sasl: Typed<RawSasl>,
     pub(super) tls: Typed<RawTls>,
     pub(super) options: Options,
@@ -212,6 +213,13 @@ pub(super) enum RawSmoothing {
 pub(super) enum RawAlertOn {
     Likely,
     Possible,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawDecoder {
+    Fast,
+    Reference,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

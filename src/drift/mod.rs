@@ -24,6 +24,7 @@
 pub mod counts;
 pub mod edges;
 pub mod feature;
+pub mod finder;
 pub mod gaps;
 pub mod incident;
 pub mod partition;
@@ -33,12 +34,14 @@ pub mod report;
 pub mod ring;
 pub mod silence;
 pub mod status;
+pub mod text_table;
 pub mod window;
 pub mod words;
 
 pub use counts::{Cell, Layout, PaneCounts};
 pub use edges::{Binning, Closed};
 pub use feature::{FeatureKind, Found, Value};
+pub use finder::Finder;
 pub use gaps::{Gap, Gaps};
 pub use incident::{IncidentBook, IncidentChange, IncidentRules, OpenIncident, Reason};
 pub use partition::{Acceptance, Pane, PartitionPanes, SealedPane};
@@ -50,4 +53,5 @@ pub use report::{
 pub use ring::{WindowRing, WindowSnapshot};
 pub use silence::{Silence, SilenceBook};
 pub use status::{DriftStatus, Thresholds};
+pub use text_table::TextTable;
 pub use window::{PaneId, PaneSpec, WindowBounds, WindowSpec};

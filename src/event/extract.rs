@@ -1,16 +1,17 @@
 //! The extractor: one pass over the bytes of an event.
 //!
-//! simdutf8, then serde_json driven along the trie of configured paths. Nothing is allocated per
-//! event once the key order is known, escaped strings and skipped nested values aside (serde_json
-//! keeps a scratch buffer for these).
+//! simdutf8, then the fast reader, and the reference reader where that one gives up. The reference
+//! reader is serde_json driven along the trie of configured paths; it alone decides what an event
+//! means and what is wrong with it. What the fast reader reads allocates nothing once it has seen
+//! such an event.
 
 use std::fmt;
 
-use serde::de::DeserializeSeed;
-
 use super::intake::Intake;
-use super::trie::{Node, Visit};
-use super::{EventSchema, Extracted, InvalidRecord, lenient};
+use super::trie::Node;
+use super::walk::Walker;
+use super::{EventSchema, Extracted, InvalidRecord, lenient, visit};
+use crate::config::Decoder;
 
 /// Extracts what an [`EventSchema`] names from one event after the other.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Extractor {
     root: Node,
     intake: Intake,
     timestamped: bool,
+    /// The fast reader; `None` leaves everything to the reference reader.
+    walker: Option<Walker>,
     /// The payload as the lenient second reading sees it.
     lenient: String,
 }
@@ -43,8 +46,14 @@ pub struct Position {
 }
 
 impl Extractor {
+    /// One that reads fast.
     #[must_use]
     pub fn new(schema: &EventSchema) -> Self {
+        Self::with(schema, Decoder::Fast)
+    }
+
+    #[must_use]
+    pub fn with(schema: &EventSchema, decoder: Decoder) -> Self {
         let mut root = Node::default();
         for (i, feature) in schema.features.iter().enumerate() {
             root.insert(&feature.path, &|targets| targets.features.push(i));
@@ -60,6 +69,7 @@ impl Extractor {
             root,
             intake: Intake::new(schema),
             timestamped: schema.timestamp.is_some(),
+            walker: (decoder == Decoder::Fast).then(Walker::default),
             lenient: String::new(),
         }
     }
@@ -70,7 +80,7 @@ impl Extractor {
     /// [`Rejected`] when the record is not to be counted.
     pub fn extract(&mut self, payload: &[u8]) -> Result<Extracted<'_>, Rejected> {
         let text = simdutf8::basic::from_utf8(payload).map_err(|_| not_utf8(payload))?;
-        if !self.read(text)? {
+        if !self.walked(text) && !self.read(text)? {
             return Err(invalid(InvalidRecord::NotAnObject));
         }
         if !self.intake.passed() {
@@ -86,12 +96,22 @@ impl Extractor {
         })
     }
 
+    /// Whether the fast reader has read `text`, which is then an object.
+    fn walked(&mut self, text: &str) -> bool {
+        let walker = self.walker.as_mut();
+        walker.is_some_and(|walker| {
+            walker
+                .read(&mut self.root, &mut self.intake, text)
+                .is_some()
+        })
+    }
+
     /// Whether `text` is an object; once more, leniently, when it is no JSON.
     fn read(&mut self, text: &str) -> Result<bool, Rejected> {
-        let strict = visit(&mut self.root, &mut self.intake, text);
+        let strict = visit::read(&mut self.root, &mut self.intake, text);
         strict.or_else(|error| {
             if lenient::replace(text, &mut self.lenient)
-                && let Ok(object) = visit(&mut self.root, &mut self.intake, &self.lenient)
+                && let Ok(object) = visit::read(&mut self.root, &mut self.intake, &self.lenient)
             {
                 return Ok(object);
             }
@@ -104,15 +124,6 @@ impl Extractor {
             })
         })
     }
-}
-
-fn visit(root: &mut Node, intake: &mut Intake, text: &str) -> serde_json::Result<bool> {
-    intake.clear();
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let visit = Visit { node: root, intake };
-    let object = visit.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(object)
 }
 
 fn invalid(reason: InvalidRecord) -> Rejected {

@@ -1,11 +1,9 @@
 //! What a visited value means to the features, the timestamp and the filters that want it.
 
-use std::io::Write;
-
 use super::trie::Targets;
 use super::{EventSchema, InvalidRecord, TimeReader};
 use crate::config::{Filter, FilterTest, Scalar};
-use crate::drift::{Binning, Cell, FeatureKind, Found, Value};
+use crate::drift::{Binning, Cell, FeatureKind, Finder, Found, Value};
 
 /// One JSON value, or that an array or object stands there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,14 +25,22 @@ struct IntegerText {
 }
 
 impl IntegerText {
-    fn of(&mut self, number: i128) -> &str {
-        let mut rest = &mut self.bytes[..];
-        // 20 bytes hold every i64 and u64, so that neither fallback is ever taken.
-        let written = match write!(rest, "{number}") {
-            Ok(()) => 20 - rest.len(),
-            Err(_) => 0,
-        };
-        std::str::from_utf8(&self.bytes[..written]).unwrap_or_default()
+    fn of(&mut self, negative: bool, mut magnitude: u64) -> &str {
+        // 20 bytes hold every u64, and every i64 with its sign.
+        let mut at = self.bytes.len();
+        loop {
+            at -= 1;
+            self.bytes[at] = b'0' + (magnitude % 10) as u8;
+            magnitude /= 10;
+            if magnitude == 0 {
+                break;
+            }
+        }
+        if negative {
+            at -= 1;
+            self.bytes[at] = b'-';
+        }
+        std::str::from_utf8(&self.bytes[at..]).unwrap_or_default()
     }
 }
 
@@ -43,21 +49,26 @@ impl IntegerText {
 #[must_use]
 pub fn cell(binning: &Binning, value: Json<'_>) -> Cell {
     let mut text = IntegerText::default();
-    let categorical = binning.kind() == FeatureKind::Categorical;
-    binning.cell(match value {
+    binning.cell(feature_value(binning.kind(), value, &mut text))
+}
+
+#[inline]
+fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerText) -> Value<'v> {
+    let categorical = kind == FeatureKind::Categorical;
+    match value {
         Json::Null => Value::Missing,
         Json::Float(x) if !x.is_finite() => Value::Missing,
         Json::Float(x) => Value::Number(x),
-        Json::Signed(i) if categorical => Value::Text(text.of(i.into())),
+        Json::Signed(i) if categorical => Value::Text(text.of(i < 0, i.unsigned_abs())),
         Json::Signed(i) => Value::Number(i as f64),
-        Json::Unsigned(i) if categorical => Value::Text(text.of(i.into())),
+        Json::Unsigned(i) if categorical => Value::Text(text.of(false, i)),
         Json::Unsigned(i) => Value::Number(i as f64),
         Json::Boolean(b) if categorical => Value::Text(if b { "true" } else { "false" }),
         Json::Boolean(_) => Value::Invalid(Found::Boolean),
         Json::Text(s) => Value::Text(s),
         Json::Array => Value::Invalid(Found::Array),
         Json::Object => Value::Invalid(Found::Object),
-    })
+    }
 }
 
 /// The event time of `value`.
@@ -98,7 +109,7 @@ fn equals(scalar: &Scalar, value: Json<'_>) -> bool {
 /// The figures of the event being read.
 #[derive(Debug, Clone)]
 pub(super) struct Intake {
-    binnings: Vec<Binning>,
+    finders: Vec<Finder>,
     filters: Vec<Filter>,
     reader: Option<TimeReader>,
     pub(super) cells: Vec<Cell>,
@@ -109,7 +120,11 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn new(schema: &EventSchema) -> Self {
         let mut intake = Self {
-            binnings: schema.features.iter().map(|f| f.binning.clone()).collect(),
+            finders: schema
+                .features
+                .iter()
+                .map(|f| Finder::new(&f.binning))
+                .collect(),
             filters: schema.filters.clone(),
             reader: schema.timestamp.as_ref().map(TimeReader::new),
             cells: vec![Cell::Missing; schema.features.len()],
@@ -134,9 +149,13 @@ impl Intake {
     }
 
     /// `value` is what `targets` asked for.
+    #[inline]
     pub(super) fn take(&mut self, targets: &Targets, value: Json<'_>) {
         for feature in &targets.features {
-            self.cells[*feature] = cell(&self.binnings[*feature], value);
+            let finder = &self.finders[*feature];
+            let mut text = IntegerText::default();
+            let value = feature_value(finder.kind(), value, &mut text);
+            self.cells[*feature] = finder.cell(value);
         }
         for filter in &targets.filters {
             self.passed[*filter] = passes(&self.filters[*filter].test, value);

@@ -16,11 +16,17 @@
 //!   is looked at may lie up to 127 levels deep.
 //! - Filters come before the timestamp: a filtered record is never invalid for its event time.
 
+mod decimal;
 mod extract;
 mod intake;
 mod lenient;
+mod order;
+mod rfc3339;
+mod scan;
 mod timestamp;
 mod trie;
+mod visit;
+mod walk;
 
 pub use extract::{Extractor, Position, Rejected};
 pub use intake::{Json, cell, event_time, passes};

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::InvalidRecord;
+use super::{InvalidRecord, rfc3339};
 use crate::config::{TimeUnit, TimestampField};
 
 /// 1990-01-01T00:00:00Z.
@@ -88,6 +88,14 @@ impl TimeReader {
     /// [`InvalidRecord::TimestampFormat`], [`InvalidRecord::TimestampOffset`] for text that lacks
     /// only the offset, [`InvalidRecord::TimestampRange`].
     pub fn text(&self, text: &str) -> Result<i64, InvalidRecord> {
+        match rfc3339::milliseconds(text).map(in_range) {
+            Some(Ok(ms)) => Ok(ms),
+            _ => self.any_text(text),
+        }
+    }
+
+    /// Every form, by way of a calendar that knows them all.
+    fn any_text(&self, text: &str) -> Result<i64, InvalidRecord> {
         if let Ok(time) = text.parse::<Timestamp>() {
             return Self::instant(time.as_nanosecond());
         }
@@ -130,6 +138,7 @@ fn in_range(ms: i64) -> Result<i64, InvalidRecord> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -215,6 +224,41 @@ mod tests {
             reader.text("1989-12-31T23:59:59.999Z"),
             Err(InvalidRecord::TimestampRange)
         );
+    }
+
+    fn near_rfc_3339() -> impl Strategy<Value = String> {
+        let date = "(19[89][0-9]|20[0-9]{2}|2200|[0-9]{4})-[01][0-9]-[0-3][0-9]";
+        let time = "[012][0-9]:[0-5][0-9]:([0-5][0-9]|60)";
+        let rest = "(\\.[0-9]{1,10})?(Z|[+-][01][0-9]:[0-5][0-9]|[+-][0-9]{2}:[0-9]{2})";
+        (date, "[T ]", time, rest).prop_map(|(date, t, time, rest)| date + &t + &time + &rest)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn text_is_the_time_that_the_calendar_says(
+            text in near_rfc_3339(), at in 0usize..40, other in "[0-9TZ:+., a\\-]|",
+        ) {
+            let reader = reader(None, None);
+            prop_assert_eq!(reader.text(&text), reader.any_text(&text), "{}", text);
+            let (before, after) = text.split_at(at.min(text.len()));
+            let damaged = format!("{before}{other}{}", after.get(1..).unwrap_or_default());
+            prop_assert_eq!(reader.text(&damaged), reader.any_text(&damaged), "{}", damaged);
+        }
+    }
+
+    #[test]
+    fn every_day_in_range_is_the_day_that_the_calendar_says() {
+        for year in 1989..=2201 {
+            for month in 0..=13 {
+                for day in 0..=32 {
+                    let text = format!("{year}-{month:02}-{day:02}T12:34:56.789+01:30");
+                    let reader = reader(None, None);
+                    assert_eq!(reader.text(&text), reader.any_text(&text), "{text}");
+                }
+            }
+        }
     }
 
     #[rstest]

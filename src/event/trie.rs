@@ -1,20 +1,8 @@
-//! The configured paths as a tree, and the serde visitor that walks an event along it.
-//!
-//! One node stands for one place in an event. Keys and values that lie on no path are skipped
-//! without being built (`IgnoredAny`, which serde_json walks without recursion). The order of keys
-//! is predicted from the last event, so that a usual key costs one comparison.
-
-use std::collections::HashMap;
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+//! The configured paths as a tree. One node stands for one place in an event.
 
 use super::intake::{Intake, Json};
-
-/// Keys beyond this many in one object, or longer than so many bytes, are looked up without
-/// prediction, so that odd events cannot make the trie grow.
-const PREDICTED_KEYS: usize = 512;
-const PREDICTED_KEY_BYTES: usize = 256;
+use super::order::Order;
+use crate::drift::TextTable;
 
 /// What wants the value of one place: indices into the schema.
 #[derive(Debug, Clone, Default)]
@@ -39,20 +27,16 @@ pub(super) struct Node {
     pub(super) here: Targets,
     /// What wants values below this one, at any depth.
     pub(super) below: Targets,
-    children: Vec<Self>,
-    names: HashMap<String, usize>,
+    pub(super) children: Vec<Self>,
+    pub(super) names: TextTable,
     /// Children whose name is a list index, by index.
-    indices: Vec<(usize, usize)>,
+    pub(super) indices: Vec<(usize, u32)>,
     /// Children whose name is no list index.
-    keys_only: Vec<usize>,
-    order: Vec<Predicted>,
-}
-
-/// The key seen at one position of the last object, and the child it leads to.
-#[derive(Debug, Clone)]
-struct Predicted {
-    key: String,
-    child: Option<usize>,
+    keys_only: Vec<u32>,
+    /// The order of keys that the fast reader predicts.
+    pub(super) order: Order,
+    /// The last event in which the fast reader came here.
+    pub(super) seen: u64,
 }
 
 impl Node {
@@ -63,16 +47,16 @@ impl Node {
             return;
         };
         let child = match self.names.get(name) {
-            Some(child) => *child,
+            Some(child) => child,
             None => self.add_child(name),
         };
-        self.children[child].insert(rest, add);
+        self.children[child as usize].insert(rest, add);
     }
 
-    fn add_child(&mut self, name: &str) -> usize {
-        let child = self.children.len();
+    fn add_child(&mut self, name: &str) -> u32 {
+        let child = self.children.len() as u32;
         self.children.push(Self::default());
-        self.names.insert(name.to_owned(), child);
+        self.names.insert(name, child);
         match list_index(name) {
             Some(index) => {
                 self.indices.push((index, child));
@@ -92,35 +76,17 @@ impl Node {
         }
     }
 
-    fn is_leaf(&self) -> bool {
+    #[inline]
+    pub(super) fn is_leaf(&self) -> bool {
         self.children.is_empty()
     }
 
-    /// The child that the key at `position` of the object leads to.
-    fn child_of(&mut self, position: usize, key: &str) -> Option<usize> {
-        if let Some(predicted) = self.order.get(position)
-            && predicted.key == key
-        {
-            return predicted.child;
-        }
-        let child = self.names.get(key).copied();
-        self.predict(position, key, child);
-        child
-    }
-
-    fn predict(&mut self, position: usize, key: &str, child: Option<usize>) {
-        if key.len() > PREDICTED_KEY_BYTES {
-            return;
-        }
-        if let Some(predicted) = self.order.get_mut(position) {
-            predicted.key.clear();
-            predicted.key.push_str(key);
-            predicted.child = child;
-        } else if position < PREDICTED_KEYS {
-            self.order.push(Predicted {
-                key: key.to_owned(),
-                child,
-            });
+    /// `value` stands here, where those who ask for a key expect an object.
+    pub(super) fn block_keys(&self, intake: &mut Intake, value: Json<'_>) {
+        for child in &self.keys_only {
+            let child = &self.children[*child as usize];
+            intake.block(&child.here, value);
+            intake.block(&child.below, value);
         }
     }
 }
@@ -130,143 +96,4 @@ fn list_index(name: &str) -> Option<usize> {
     let plain =
         name.bytes().all(|b| b.is_ascii_digit()) && (name.len() == 1 || !name.starts_with('0'));
     plain.then(|| name.parse().ok()).flatten()
-}
-
-/// Visits the value at `node` and hands what is wanted to `intake`. The result says whether the
-/// value is an object.
-pub(super) struct Visit<'t> {
-    pub(super) node: &'t mut Node,
-    pub(super) intake: &'t mut Intake,
-}
-
-impl Visit<'_> {
-    fn scalar<E>(self, value: Json<'_>) -> Result<bool, E> {
-        self.intake.take(&self.node.here, value);
-        self.intake.block(&self.node.below, value);
-        Ok(false)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Visit<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Visit<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<bool, E> {
-        self.scalar(Json::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-        self.scalar(Json::Boolean(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<bool, E> {
-        self.scalar(Json::Signed(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<bool, E> {
-        self.scalar(Json::Unsigned(value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<bool, E> {
-        self.scalar(Json::Float(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<bool, E> {
-        self.scalar(Json::Text(value))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        self.intake.take(&self.node.here, Json::Object);
-        if self.node.is_leaf() {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(true);
-        }
-        // A repeated key gives this value a second time: only the last one counts.
-        self.intake.reset(&self.node.below);
-        let mut position = 0;
-        while let Some(child) = map.next_key_seed(Key {
-            node: self.node,
-            position,
-        })? {
-            position += 1;
-            match child {
-                Some(child) => {
-                    map.next_value_seed(Visit {
-                        node: &mut self.node.children[child],
-                        intake: self.intake,
-                    })?;
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
-        self.intake.take(&self.node.here, Json::Array);
-        self.intake.reset(&self.node.below);
-        for child in &self.node.keys_only {
-            let child = &self.node.children[*child];
-            self.intake.block(&child.here, Json::Array);
-            self.intake.block(&child.below, Json::Array);
-        }
-        let mut position = 0;
-        for (index, child) in &self.node.indices {
-            while position < *index {
-                if list.next_element::<IgnoredAny>()?.is_none() {
-                    return Ok(false);
-                }
-                position += 1;
-            }
-            let visit = Visit {
-                node: &mut self.node.children[*child],
-                intake: self.intake,
-            };
-            if list.next_element_seed(visit)?.is_none() {
-                return Ok(false);
-            }
-            position += 1;
-        }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
-    }
-}
-
-/// Turns an object's key into the child it leads to.
-struct Key<'t> {
-    node: &'t mut Node,
-    position: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.node.child_of(self.position, key))
-    }
 }

@@ -16,6 +16,7 @@ use crate::app::messages::{
     WorkerCommand,
 };
 use crate::app::worker::{Loop, Worker};
+use crate::config::Decoder;
 use crate::health::Health;
 use crate::source::SourceEvent;
 use crate::state::disk::Fuse;
@@ -205,6 +206,7 @@ impl Member {
             heartbeat: health.heartbeat("loop", Duration::from_secs(60)),
             health: health.clone(),
             log_payloads: false,
+            decoder: Decoder::Fast,
             out_of_range: Box::new(move |_| fallen_out.store(true, Ordering::Relaxed)),
         };
         Self {

@@ -24,7 +24,7 @@ impl Counting {
         let state = UnitState::fresh(next_offset, None);
         Self {
             unit: Unit::restore(key, 0, state),
-            counter: Counter::new(monitor(config), false),
+            counter: Counter::new(monitor(config), false, Decoder::Fast),
         }
     }
 

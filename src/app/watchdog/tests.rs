@@ -98,6 +98,7 @@ fn suffer(illness: Illness) {
         health: health.clone(),
         heartbeat: health.heartbeat("consuming loop 7", LIMIT),
         log_payloads: false,
+        decoder: crate::config::Decoder::Fast,
         out_of_range: Box::new(|_| {}),
     };
     std::thread::spawn(move || worker.run());

@@ -130,6 +130,7 @@ impl Life {
             heartbeat: Health::default().heartbeat("loop", Duration::from_secs(60)),
             health: Health::default(),
             log_payloads: false,
+            decoder: Decoder::Fast,
             out_of_range: Box::new(|_| {}),
         };
         Self {

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use toml::Spanned;
 
 use super::Resolver;
-use crate::config::raw::{Options, RawConsumer, RawKafka, RawSasl, RawTls, Typed};
-use crate::config::{ConsumerKind, KafkaConfig, Property, defaults, properties, suggest};
+use crate::config::raw::{Options, RawConsumer, RawDecoder, RawKafka, RawSasl, RawTls, Typed};
+use crate::config::{ConsumerKind, Decoder, KafkaConfig, Property, defaults, properties, suggest};
 use crate::text::without_credentials;
 
 const USERNAME: &str = "PSIREN_KAFKA_SASL_USERNAME";
@@ -33,6 +33,10 @@ impl Resolver<'_> {
             consumer: match raw.consumer {
                 Some(RawConsumer::Batch) | None => ConsumerKind::Batch,
                 Some(RawConsumer::Poll) => ConsumerKind::Poll,
+            },
+            decoder: match raw.decoder {
+                Some(RawDecoder::Reference) => Decoder::Reference,
+                Some(RawDecoder::Fast) | None => Decoder::Fast,
             },
             properties: self.properties(raw),
         }

@@ -1,0 +1,200 @@
+//! The order in which keys come, as the last events had it.
+//!
+//! Producers write the same keys in the same order with the same blanks. What lay between two values
+//! of the last event, comma, key and colon, is compared with the next one as it is, so that a usual
+//! key costs one comparison and no lookup.
+
+use super::scan::Scan;
+
+/// Keys beyond this many in one object, or longer than so many bytes, are looked up without
+/// prediction, so that odd events cannot make it grow.
+const MOST_KEYS: usize = 512;
+const MOST_BYTES: usize = 256;
+
+/// A key that is not there may be passed over, so many in a row.
+const LOOK_AHEAD: usize = 3;
+
+/// Bytes that are compared together; most keys have fewer.
+const HEAD: usize = 32;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Order(Vec<Predicted>);
+
+/// What lies before one value of an object, and the child that the key in it leads to.
+#[derive(Debug, Clone)]
+struct Predicted {
+    head: [u8; HEAD],
+    len: u32,
+    child: Option<u32>,
+    /// What does not fit in the head.
+    rest: Vec<u8>,
+}
+
+/// A key that came as predicted.
+pub(super) struct Hit {
+    pub(super) child: Option<u32>,
+    /// Where its value begins.
+    pub(super) value: usize,
+    /// The index of the prediction for the next key.
+    pub(super) next: usize,
+}
+
+impl Order {
+    /// Whether the key at `at` is the one predicted at `index`, or one soon after it. The first key
+    /// of an object has no comma before it, so that it is compared with the first one only.
+    #[inline]
+    pub(super) fn follow(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
+        let last = if index == 0 { 1 } else { index + LOOK_AHEAD };
+        (index..last).find_map(|index| {
+            let predicted = self.0.get(index)?;
+            predicted.lies_at(scan, at).then(|| Hit {
+                child: predicted.child,
+                value: at + predicted.len as usize,
+                next: index + 1,
+            })
+        })
+    }
+
+    /// Notes that what lies from `at` to `value` leads to `child`; the index for the next key.
+    pub(super) fn learn(
+        &mut self,
+        scan: Scan<'_>,
+        at: usize,
+        value: usize,
+        child: Option<u32>,
+        index: usize,
+    ) -> usize {
+        let token = scan.text.as_bytes().get(at..value).unwrap_or_default();
+        if token.len() > MOST_BYTES {
+            return index;
+        }
+        if let Some(predicted) = self.0.get_mut(index) {
+            predicted.set(token, child);
+        } else if index < MOST_KEYS {
+            let mut predicted = Predicted {
+                head: [0; HEAD],
+                len: 0,
+                child,
+                rest: Vec::new(),
+            };
+            predicted.set(token, child);
+            self.0.push(predicted);
+        }
+        index + 1
+    }
+}
+
+impl Predicted {
+    fn set(&mut self, token: &[u8], child: Option<u32>) {
+        let (head, rest) = token.split_at(token.len().min(HEAD));
+        self.head = [0; HEAD];
+        for (to, byte) in self.head.iter_mut().zip(head) {
+            *to = *byte;
+        }
+        self.len = token.len() as u32;
+        self.child = child;
+        self.rest.clear();
+        self.rest.extend_from_slice(rest);
+    }
+
+    #[inline]
+    fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
+        let len = self.len as usize;
+        let there = scan.text.as_bytes().get(at..).unwrap_or_default();
+        match there.first_chunk::<HEAD>() {
+            Some(window) if len <= HEAD => {
+                let masks = &MASKS[len];
+                let differs = |i: usize| (window[i] ^ self.head[i]) & masks[i];
+                // No early exit, so that all bytes are compared at once.
+                (0..HEAD).fold(0, |all, i| all | differs(i)) == 0
+            }
+            _ => self.lies_at_the_start_of(there),
+        }
+    }
+
+    fn lies_at_the_start_of(&self, there: &[u8]) -> bool {
+        let head = &self.head[..HEAD.min(self.len as usize)];
+        there
+            .strip_prefix(head)
+            .is_some_and(|after| after.starts_with(&self.rest))
+    }
+}
+
+/// For each length, the bytes of a head that are compared.
+static MASKS: [[u8; HEAD]; HEAD + 1] = masks();
+
+const fn masks() -> [[u8; HEAD]; HEAD + 1] {
+    let mut masks = [[0; HEAD]; HEAD + 1];
+    let mut len = 0;
+    while len <= HEAD {
+        let mut i = 0;
+        while i < len {
+            masks[len][i] = 0xff;
+            i += 1;
+        }
+        len += 1;
+    }
+    masks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows `tokens` that are learned where they are not predicted; how many were predicted.
+    fn predicted(order: &mut Order, tokens: &[&str]) -> usize {
+        let (mut index, mut hits) = (0, 0);
+        for token in tokens {
+            let text = format!("{token}1");
+            let scan = Scan { text: &text };
+            index = match order.follow(scan, 0, index) {
+                Some(hit) => {
+                    assert_eq!(hit.value, token.len());
+                    hits += 1;
+                    hit.next
+                }
+                None => order.learn(scan, 0, token.len(), None, index),
+            };
+        }
+        hits
+    }
+
+    #[test]
+    fn keys_that_come_again_are_predicted() {
+        let long = format!(",\"{}\":", "k".repeat(60));
+        let tokens = ["\"a\": ", ", \"b\": ", &long, ",\"d\":"];
+        let mut order = Order::default();
+        assert_eq!(predicted(&mut order, &tokens), 0);
+        assert_eq!(predicted(&mut order, &tokens), 4);
+    }
+
+    #[test]
+    fn a_key_that_is_sometimes_there_does_not_spoil_the_order() {
+        let mut order = Order::default();
+        predicted(&mut order, &["\"a\":", ",\"b\":", ",\"c\":", ",\"d\":"]);
+        assert_eq!(predicted(&mut order, &["\"a\":", ",\"c\":", ",\"d\":"]), 3);
+        let all = ["\"a\":", ",\"b\":", ",\"c\":", ",\"d\":"];
+        assert_eq!(predicted(&mut order, &all), 4);
+    }
+
+    #[test]
+    fn a_longer_key_is_not_taken_for_one_that_it_begins_with() {
+        let mut order = Order::default();
+        let long = format!("\"{}", "k".repeat(40));
+        predicted(&mut order, &[&format!("{long}\":")]);
+        assert_eq!(predicted(&mut order, &[&format!("{long}k\":")]), 0);
+        assert_eq!(predicted(&mut order, &["\"k\":"]), 0);
+    }
+
+    #[test]
+    fn what_is_kept_has_a_limit() {
+        let mut order = Order::default();
+        for index in 0..2 * MOST_KEYS {
+            order.learn(Scan { text: "\"a\":" }, 0, 4, None, index);
+        }
+        assert_eq!(order.0.len(), MOST_KEYS);
+        let long = "k".repeat(MOST_BYTES + 1);
+        order.learn(Scan { text: &long }, 0, long.len(), None, 0);
+        assert_eq!(order.0[0].len, 4);
+    }
+}

@@ -1,0 +1,184 @@
+//! The fast reader: one pass over the bytes of an event, along the trie of configured paths.
+//!
+//! It takes what is usual and gives up at anything else, and then the reference reader
+//! ([`visit`](super::visit)) reads the event from its beginning and says what it means. Where it does
+//! not give up, it has handed the [`Intake`] what the reference reader would have; property tests and
+//! a fuzz target hold the two against each other.
+//!
+//! It gives up at every fault, at values deeper than [`MOST_DEPTH`], and at a watched number that is
+//! an integer of 20 digits or more or beyond `f64`.
+
+use super::decimal;
+use super::intake::{Intake, Json};
+use super::scan::{MOST_DEPTH, Scan};
+use super::trie::Node;
+
+/// What the fast reader keeps from one event to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Walker {
+    /// Counts events, so that a place that is seen twice in one is told.
+    event: u64,
+    /// A key or text without its escapes.
+    unescaped: String,
+}
+
+impl Walker {
+    /// Reads an event that is an object; `None` when the reference reader has to.
+    pub(super) fn read(&mut self, root: &mut Node, intake: &mut Intake, text: &str) -> Option<()> {
+        intake.clear();
+        self.event += 1;
+        let mut walk = Walk {
+            scan: Scan { text },
+            intake,
+            event: self.event,
+            unescaped: &mut self.unescaped,
+        };
+        let begin = walk.scan.after_blanks(0);
+        if walk.scan.byte(begin) != b'{' {
+            return None;
+        }
+        let end = walk.value(root, begin, 0)?;
+        (walk.scan.after_blanks(end) == text.len()).then_some(())
+    }
+}
+
+/// One event being read. Every method gives the place after what it read.
+struct Walk<'t, 'a> {
+    scan: Scan<'a>,
+    intake: &'t mut Intake,
+    event: u64,
+    unescaped: &'t mut String,
+}
+
+impl Walk<'_, '_> {
+    /// The value at `at`, which is that of `node`.
+    #[inline]
+    fn value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
+        match self.scan.byte(at) {
+            b'"' => self.text(node, at + 1),
+            b'-' | b'0'..=b'9' => {
+                let (number, end) = decimal::number(self.scan, at)?;
+                self.scalar(node, number);
+                Some(end)
+            }
+            b'{' => self.object(node, at + 1, depth + 1),
+            b'[' => self.list(node, at + 1, depth + 1),
+            _ => {
+                let (word, end) = self.scan.word_value(at)?;
+                self.scalar(node, word);
+                Some(end)
+            }
+        }
+    }
+
+    #[inline]
+    fn scalar(&mut self, node: &mut Node, value: Json<'_>) {
+        self.intake.take(&node.here, value);
+        if !node.is_leaf() {
+            node.seen = self.event;
+            self.intake.block(&node.below, value);
+        }
+    }
+
+    /// The text whose first character is at `at`.
+    #[inline]
+    fn text(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let end = self.scan.after_plain(at);
+        if self.scan.byte(end) == b'"' {
+            self.scalar(node, Json::Text(self.scan.text.get(at..end)?));
+            return Some(end + 1);
+        }
+        let end = self.scan.unescape(at, self.unescaped)?;
+        // Taken out for as long as it is looked at; its memory comes back.
+        let text = std::mem::take(self.unescaped);
+        self.scalar(node, Json::Text(&text));
+        *self.unescaped = text;
+        Some(end + 1)
+    }
+
+    /// A container at `node`: what was seen below an earlier one of the same key does not count.
+    fn enter(&mut self, node: &mut Node, container: Json<'_>, depth: usize) -> Option<()> {
+        self.intake.take(&node.here, container);
+        if std::mem::replace(&mut node.seen, self.event) == self.event {
+            self.intake.reset(&node.below);
+        }
+        (depth <= MOST_DEPTH).then_some(())
+    }
+
+    /// The object whose first key is at `at`, if it has one.
+    fn object(&mut self, node: &mut Node, mut at: usize, depth: usize) -> Option<usize> {
+        self.enter(node, Json::Object, depth)?;
+        let (mut first, mut index) = (true, 0);
+        loop {
+            let (child, value) = match node.order.follow(self.scan, at, index) {
+                Some(hit) => {
+                    index = hit.next;
+                    (hit.child, hit.value)
+                }
+                None => {
+                    let key = self.scan.after_blanks(at);
+                    let key = match self.scan.byte(key) {
+                        b'}' => return Some(key + 1),
+                        b',' if !first => self.scan.after_blanks(key + 1),
+                        _ if first => key,
+                        _ => return None,
+                    };
+                    let (child, value) = self.key(node, key)?;
+                    index = node.order.learn(self.scan, at, value, child, index);
+                    (child, value)
+                }
+            };
+            first = false;
+            at = match child {
+                None => self.scan.after_value(value, depth)?,
+                Some(child) => {
+                    let value = self.scan.after_blanks(value);
+                    self.value(&mut node.children[child as usize], value, depth)?
+                }
+            };
+        }
+    }
+
+    /// The child that the key at `at` leads to, and the place of its value.
+    fn key(&mut self, node: &Node, at: usize) -> Option<(Option<u32>, usize)> {
+        if self.scan.byte(at) != b'"' {
+            return None;
+        }
+        let plain = self.scan.after_plain(at + 1);
+        let (name, end) = match self.scan.byte(plain) {
+            b'"' => (self.scan.text.get(at + 1..plain)?, plain),
+            _ => {
+                let end = self.scan.unescape(at + 1, self.unescaped)?;
+                (self.unescaped.as_str(), end)
+            }
+        };
+        Some((node.names.get(name), self.scan.after_colon(end + 1)?))
+    }
+
+    /// The list whose first item is at `at`, if it has one.
+    fn list(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
+        self.enter(node, Json::Array, depth)?;
+        node.block_keys(self.intake, Json::Array);
+        let mut at = self.scan.after_blanks(at);
+        if self.scan.byte(at) == b']' {
+            return Some(at + 1);
+        }
+        let mut wanted = 0;
+        for position in 0.. {
+            at = match node.indices.get(wanted) {
+                Some((index, child)) if *index == position => {
+                    wanted += 1;
+                    self.value(&mut node.children[*child as usize], at, depth)?
+                }
+                _ => self.scan.after_value(at, depth)?,
+            };
+            at = self.scan.after_blanks(at);
+            match self.scan.byte(at) {
+                b',' => at = self.scan.after_blanks(at + 1),
+                b']' => return Some(at + 1),
+                _ => return None,
+            }
+        }
+        None
+    }
+}
