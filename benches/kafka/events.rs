@@ -9,9 +9,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 
-/// Different bodies; each is put on the topic many times, under another event time.
-const POOL: usize = 1 << 16;
-const REFERENCE_ROWS: usize = 20_000;
+/// Fields of an event besides the ones that can be watched, its time among them.
+const OTHERS: usize = 8;
 const SEED: u64 = 42;
 
 /// Fields that every event has: nine numbers and three categories.
@@ -46,8 +45,10 @@ enum Kind {
 /// How events look.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    /// Features that are watched; beyond twelve, events have more fields.
+    /// Features that are watched.
     pub(crate) watched: usize,
+    /// Fields of an event: at least twenty, and those that are watched.
+    pub(crate) fields: usize,
     /// Length of an event, filled up by a text that nobody watches.
     pub(crate) bytes: usize,
     /// Event time as RFC 3339 text, not as milliseconds.
@@ -61,23 +62,24 @@ pub(crate) struct Pool {
 }
 
 impl Shape {
-    pub(crate) fn pool(&self) -> Pool {
+    /// So many different bodies; each may come many times, under another event time.
+    pub(crate) fn pool(&self, bodies: usize) -> Pool {
         let mut rng = Rng::with_seed(SEED);
         let time = if self.text_time { 33 } else { 20 };
-        let bodies = (0..POOL).map(|_| self.body(&mut rng, self.bytes.saturating_sub(time)));
+        let bodies = (0..bodies).map(|_| self.body(&mut rng, self.bytes.saturating_sub(time)));
         Pool {
             bodies: bodies.collect(),
             text_time: self.text_time,
         }
     }
 
-    /// Writes the columns of the watched features to a Parquet file.
-    pub(crate) fn write_reference(&self, path: &Path) {
+    /// Writes the columns of the watched features, so many rows, to a Parquet file.
+    pub(crate) fn write_reference(&self, path: &Path, rows: usize) {
         let mut rng = Rng::with_seed(SEED + 1);
         let columns: Vec<(String, ArrayRef)> = (0..self.watched)
             .map(|i| {
                 let (name, kind) = field(i);
-                let values = (0..REFERENCE_ROWS).map(|_| kind.value(&mut rng));
+                let values = (0..rows).map(|_| kind.value(&mut rng));
                 let array: ArrayRef = match kind {
                     Kind::OneOf(_) => Arc::new(StringArray::from_iter_values(values)),
                     _ => Arc::new(Float64Array::from_iter_values(
@@ -100,7 +102,8 @@ impl Shape {
             "\"id\":\"{:08x}\",\"v\":2,\"ok\":true,\"ref\":null",
             rng.u32(..)
         );
-        for i in 0..self.watched.max(FIELDS.len()) {
+        let watchable = self.watched.max(FIELDS.len());
+        for i in 0..watchable.max(self.fields.saturating_sub(OTHERS)) {
             let (name, kind) = field(i);
             let value = kind.value(rng);
             match kind {
@@ -129,7 +132,7 @@ impl Pool {
             }
             false => *event += &format!("{{\"ts\":{at_ms},"),
         }
-        *event += &self.bodies[i % POOL];
+        *event += &self.bodies[i % self.bodies.len()];
     }
 }
 

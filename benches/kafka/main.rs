@@ -46,6 +46,8 @@ use crate::report::Results;
 use crate::settings::{Command, Contestant, Settings};
 use crate::webhook::Webhook;
 
+const REFERENCE_ROWS: usize = 20_000;
+
 fn main() -> ExitCode {
     let command = Command::parse();
     let settings = command.settings.evened();
@@ -72,7 +74,7 @@ fn measure(kafka: &Kafka, mut settings: Settings) {
     }
     let folder = TempDir::new().expect("a temporary folder");
     let reference = folder.path().join("reference.parquet");
-    settings.shape().write_reference(&reference);
+    settings.shape().write_reference(&reference, REFERENCE_ROWS);
     say(&format!(
         "{} records of {} bytes on {} partitions of {}",
         settings.records,
@@ -80,7 +82,7 @@ fn measure(kafka: &Kafka, mut settings: Settings) {
         settings.partitions,
         kafka.version()
     ));
-    let topic = load::fill(kafka, &settings, &settings.shape().pool());
+    let topic = load::fill(kafka, &settings, &settings.pool());
     let slack = Webhook::start([]);
     let text = Sidecar::config(
         &settings,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
-use crate::events::Shape;
+use crate::events::{Pool, Shape};
 
 /// psiren beside bare consumers and plain monitors of the same topic, on a real broker
 #[derive(Debug, Parser)]
@@ -37,6 +37,9 @@ pub(crate) struct Settings {
     /// Features that are watched
     #[arg(long, default_value_t = 12)]
     pub(crate) features: usize,
+    /// Fields of an event, those that are watched among them
+    #[arg(long, default_value_t = 20)]
+    pub(crate) fields: usize,
     /// Event time as RFC 3339 text instead of milliseconds
     #[arg(long)]
     pub(crate) text_time: bool,
@@ -114,10 +117,18 @@ impl Contestant {
     }
 }
 
+/// Different bodies of events.
+const BODIES: usize = 1 << 16;
+
 impl Settings {
+    pub(crate) fn pool(&self) -> Pool {
+        self.shape().pool(BODIES)
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         Shape {
             watched: self.features,
+            fields: self.fields,
             bytes: self.bytes,
             text_time: self.text_time,
         }

@@ -75,7 +75,7 @@ pub(super) fn run(contestant: Contestant, task: &Task, settings: &Settings) -> R
 /// The counts of the first records, by psiren's own extractor.
 fn expected(task: &Task, settings: &Settings) -> Vec<Vec<u64>> {
     let monitor = &task.monitor;
-    let pool = settings.shape().pool();
+    let pool = settings.pool();
     let mut extractor = Extractor::new(&monitor.schema);
     let mut counts = PaneCounts::zero(&monitor.layout);
     let mut event = String::new();
