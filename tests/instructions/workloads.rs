@@ -1,0 +1,241 @@
+//! What is counted: each a piece of a hot path, done so many times.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use psiren::config::{TimestampField, field_path};
+use psiren::drift::edges::bucket_of;
+use psiren::drift::{
+    Binning, Cell, Closed, ClosedBy, Definition, FeatureDefinition, FeatureReference,
+    IncidentRules, Layout, MissingRule, Pane, PaneCounts, PaneId, PaneSpec, PartitionPanes,
+    Smoothing, Thresholds, Trigger, WindowBounds, WindowRing, WindowSnapshot, WindowSpec,
+};
+use psiren::event::{EventSchema, Extractor, FeatureField};
+use psiren::reference::{self, LoadOptions};
+use psiren::state::UnitState;
+use psiren::state::codec;
+use tempfile::TempDir;
+
+use crate::events::Shape;
+
+/// Those whose cost is recorded.
+pub(crate) const RECORDED: [&str; 9] = [
+    "event",
+    "event_of_300_fields",
+    "event_with_text_time",
+    "bucket_of_10",
+    "bucket_of_100",
+    "close_of_1000_features",
+    "psi_of_1000_features",
+    "encode_unit",
+    "decode_unit",
+];
+
+/// The same window over an hour, a day and a week of minutes.
+pub(crate) const CLOSINGS: [&str; 3] = ["close_60", "close_1440", "close_10080"];
+
+const MINUTE: i64 = 60_000;
+const PANES: PaneSpec = PaneSpec {
+    width_ms: MINUTE,
+    offset_ms: 0,
+    lateness_ms: MINUTE,
+    max_future_skew_ms: MINUTE,
+};
+/// The events that are read over and over.
+const BODIES: usize = 500;
+
+/// How many times a workload is done for its count to settle.
+pub(crate) fn times(workload: &str) -> u64 {
+    match workload {
+        "event" | "event_of_300_fields" | "event_with_text_time" => 4 * BODIES as u64,
+        "bucket_of_10" | "bucket_of_100" => 100_000,
+        "close_60" | "close_1440" | "close_10080" => 500,
+        "close_of_1000_features" | "encode_unit" | "decode_unit" => 50,
+        _ => 10,
+    }
+}
+
+pub(crate) fn play(workload: &str, times: u64) {
+    let flat = Shape {
+        watched: 12,
+        fields: 20,
+        bytes: 328,
+        text_time: false,
+    };
+    match workload {
+        "event" => count_events(flat, times),
+        "event_of_300_fields" => count_events(
+            Shape {
+                fields: 300,
+                ..flat
+            },
+            times,
+        ),
+        "event_with_text_time" => count_events(
+            Shape {
+                text_time: true,
+                ..flat
+            },
+            times,
+        ),
+        "bucket_of_10" => find_buckets(9, times),
+        "bucket_of_100" => find_buckets(99, times),
+        "close_60" => close_windows([10; 100], 60, times),
+        "close_1440" => close_windows([10; 100], 1440, times),
+        "close_10080" => close_windows([10; 100], 10_080, times),
+        "close_of_1000_features" => close_windows([20; 1000], 60, times),
+        "psi_of_1000_features" => evaluate(times),
+        "encode_unit" => encode(times),
+        "decode_unit" => decode(times),
+        other => panic!("no workload {other}"),
+    }
+}
+
+/// Extracts events and counts them in panes, as the consuming loop does.
+fn count_events(shape: Shape, times: u64) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("reference.parquet");
+    shape.write_reference(&path, 2000);
+    let profile = reference::load(&path, &LoadOptions::default()).expect("the reference");
+    let features = profile.features.into_iter().map(|feature| FeatureField {
+        path: vec![feature.reference.name],
+        binning: feature.reference.binning,
+    });
+    let schema = EventSchema {
+        features: features.collect(),
+        timestamp: Some(TimestampField {
+            path: field_path("ts"),
+            unit: None,
+            timezone: None,
+        }),
+        filters: Vec::new(),
+    };
+    assert_eq!(schema.features.len(), shape.watched);
+    let layout = Layout::new(schema.features.iter().map(|f| f.binning.buckets()));
+    let pool = shape.pool(BODIES);
+    let events: Vec<String> = (0..BODIES)
+        .map(|i| {
+            let mut event = String::new();
+            pool.event(i, 1_735_689_600_000 + i as i64, &mut event);
+            event
+        })
+        .collect();
+    let mut extractor = Extractor::new(&schema);
+    let mut panes = PartitionPanes::default();
+    for (offset, event) in (0..).zip(events.iter().cycle()).take(times as usize) {
+        let event = extractor.extract(event.as_bytes()).expect("an event");
+        let ms = event.event_ms.expect("an event time");
+        black_box(panes.record(&PANES, &layout, ms, Some(ms), offset, event.cells));
+    }
+}
+
+fn find_buckets(edges: u32, times: u64) {
+    let edges: Vec<f64> = (0..edges).map(f64::from).collect();
+    let greatest = edges.len() as f64;
+    for i in 0..times {
+        // Steps of the golden ratio, as benches/core.rs has them.
+        let x = i as f64 * 0.618_034 % 1.0 * greatest;
+        black_box(bucket_of(black_box(&edges), Closed::Right, x));
+    }
+}
+
+/// A pane enters a full window, which closes.
+fn close_windows<const N: usize>(buckets: [usize; N], panes: i64, times: u64) {
+    let layout = Layout::new(buckets);
+    let mut pane = PaneCounts::zero(&layout);
+    pane.record(&layout, &[Cell::Bucket(3); N]);
+    let window = WindowSpec {
+        size_ms: panes * MINUTE,
+        slide_ms: MINUTE,
+    };
+    let mut ring = WindowRing::new(layout, PANES, window);
+    let mut turn = |next| {
+        ring.add(PaneId(next), &pane);
+        black_box(ring.close(PaneId(next + 1), []));
+    };
+    (0..panes + times as i64).for_each(&mut turn);
+}
+
+/// A window of 1,000 features of 20 buckets is judged.
+fn evaluate(times: u64) {
+    let feature = |i: usize| FeatureDefinition {
+        reference: FeatureReference {
+            name: format!("f{i}"),
+            column: format!("f{i}"),
+            binning: Binning::Numeric {
+                edges: (0..19).map(f64::from).collect(),
+                closed: Closed::Right,
+                float32: false,
+            },
+            counts: (1..=20).map(|bucket| 1000 + bucket).collect(),
+            missing: 0,
+            min: Some(0.0),
+            max: Some(20.0),
+        },
+        thresholds: Thresholds::default(),
+        min_events: 1,
+        missing: MissingRule::Exclude,
+        redact: false,
+    };
+    let definition = Definition {
+        monitor: "bench".to_owned(),
+        features: (0..1000).map(feature).collect(),
+        panes: PANES,
+        window: WindowSpec {
+            size_ms: 60 * MINUTE,
+            slide_ms: MINUTE,
+        },
+        smoothing: Smoothing::default(),
+        incidents: IncidentRules::default(),
+        reference_id: String::new(),
+        definition_id: String::new(),
+    };
+    let layout = definition.layout();
+    let snapshot = WindowSnapshot {
+        bounds: WindowBounds {
+            start_ms: 0,
+            end_ms: 60 * MINUTE,
+        },
+        counts: filled(&layout),
+        coverage: 1.0,
+    };
+    for _ in 0..times {
+        let (closed_by, trigger) = (ClosedBy::Watermark, Trigger::Final);
+        black_box(definition.evaluate(&layout, black_box(&snapshot), trigger, closed_by, None));
+    }
+}
+
+fn encode(times: u64) {
+    let unit = unit();
+    for _ in 0..times {
+        black_box(codec::encode(black_box(&unit)).expect("bytes"));
+    }
+}
+
+fn decode(times: u64) {
+    let bytes = codec::encode(&unit()).expect("bytes");
+    for _ in 0..times {
+        let unit: UnitState = codec::decode(black_box(&bytes)).expect("a unit");
+        black_box(unit);
+    }
+}
+
+/// Two open panes of 1,000 features of 20 buckets.
+fn unit() -> UnitState {
+    let layout = Layout::new([20; 1000]);
+    let pane = |last_offset| Pane {
+        counts: filled(&layout),
+        first_offset: 0,
+        last_offset,
+    };
+    UnitState {
+        open: BTreeMap::from([(PaneId(1), pane(500)), (PaneId(2), pane(1000))]),
+        ..UnitState::fresh(0, None)
+    }
+}
+
+/// Counts of some thousand events, spread unevenly.
+fn filled(layout: &Layout) -> PaneCounts {
+    let cells = (0..layout.cells() as u64).map(|i| i * 7919 % 1000);
+    PaneCounts::from_cells(layout, 5000, cells.collect()).expect("a count per cell")
+}
