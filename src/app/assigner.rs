@@ -229,9 +229,10 @@ impl Assigner {
 
     /// Begins every partition that can be begun; an error is that of one that cannot.
     fn assign(&mut self, name: &str, topic: &mut Topic, monitors: &[Arc<Monitor>]) -> Result<()> {
+        let mut stored = self.stored(name, monitors)?;
         let newcomers = match topic.newcomers.take() {
             Some(newcomers) => newcomers,
-            None => self.newcomers(name, monitors)?,
+            None => newcomers(&stored, monitors),
         };
         let all_or_none = !newcomers.is_empty();
         topic.newcomers = Some(newcomers);
@@ -243,7 +244,8 @@ impl Assigner {
         let mut failed = None;
         for partition in topic.waiting() {
             let id = partition_of(name, partition);
-            match self.decide(&id, topic, monitors) {
+            let stored = take_stored(&mut stored, &id, monitors);
+            match self.decide(&id, topic, monitors, stored) {
                 Ok(how) => begun.push((id, how)),
                 // A partition that is left behind would not be taken for new any more.
                 Err(error) if all_or_none => return Err(error),
@@ -255,17 +257,14 @@ impl Assigner {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The monitors that have never counted anything of a topic: `start` is for them.
-    fn newcomers(&self, topic: &str, monitors: &[Arc<Monitor>]) -> Result<BTreeSet<String>> {
-        let mut newcomers = BTreeSet::new();
+    /// What is stored of a topic, over all its monitors.
+    fn stored(&self, topic: &str, monitors: &[Arc<Monitor>]) -> Result<Stored> {
+        let mut stored = Stored::new();
         for monitor in monitors {
-            let name = &monitor.definition.monitor;
-            let units = self.store.units(name)?;
-            if !units.iter().any(|(key, _)| key.topic == topic) {
-                newcomers.insert(name.clone());
-            }
+            let units = self.store.units(&monitor.definition.monitor)?.into_iter();
+            stored.extend(units.filter(|(key, _)| key.topic == topic));
         }
-        Ok(newcomers)
+        Ok(stored)
     }
 
     fn decide(
@@ -273,32 +272,13 @@ impl Assigner {
         id: &TopicPartition,
         topic: &Topic,
         monitors: &[Arc<Monitor>],
+        stored: Vec<(UnitKey, Option<UnitState>)>,
     ) -> Result<Begun> {
-        let stored = self.stored(id, monitors)?;
         let none = BTreeSet::new();
         let newcomers = topic.newcomers.as_ref().unwrap_or(&none);
         let log_id = topic.log_id.as_deref();
         start::begin(&self.control, id, monitors, stored, newcomers, log_id)
             .with_context(|| format!("partition {id}"))
-    }
-
-    fn stored(
-        &self,
-        id: &TopicPartition,
-        monitors: &[Arc<Monitor>],
-    ) -> Result<Vec<(UnitKey, Option<UnitState>)>> {
-        let mut stored = Vec::new();
-        for monitor in monitors {
-            let key = UnitKey {
-                monitor: monitor.definition.monitor.clone(),
-                topic: id.topic.clone(),
-                partition: id.partition,
-            };
-            let units = self.store.units(&key.monitor)?;
-            let found = units.into_iter().find(|(k, _)| *k == key);
-            stored.push((key, found.map(|(_, state)| state)));
-        }
-        Ok(stored)
     }
 
     /// Makes the first offsets durable, then lets the workers read.
@@ -448,6 +428,32 @@ impl Assigner {
             let _ = evaluator.send(message);
         }
     }
+}
+
+type Stored = BTreeMap<UnitKey, UnitState>;
+
+/// The monitors that have never counted anything of the topic that `stored` is of: `start` is for
+/// them.
+fn newcomers(stored: &Stored, monitors: &[Arc<Monitor>]) -> BTreeSet<String> {
+    let names = monitors.iter().map(|m| m.definition.monitor.clone());
+    names
+        .filter(|name| !stored.keys().any(|key| key.monitor == *name))
+        .collect()
+}
+
+/// What is stored of one partition, per monitor.
+fn take_stored(
+    stored: &mut Stored,
+    id: &TopicPartition,
+    monitors: &[Arc<Monitor>],
+) -> Vec<(UnitKey, Option<UnitState>)> {
+    let key = |monitor: &Arc<Monitor>| UnitKey {
+        monitor: monitor.definition.monitor.clone(),
+        topic: id.topic.clone(),
+        partition: id.partition,
+    };
+    let keys = monitors.iter().map(key);
+    keys.map(|key| (key.clone(), stored.remove(&key))).collect()
 }
 
 fn is_of(monitor: &Monitor, unit: &UnitKey) -> bool {

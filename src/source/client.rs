@@ -1,8 +1,9 @@
 //! Configuration → librdkafka clients.
 //!
 //! Where this departs from librdkafka's own defaults: offsets are never stored or reset for us,
-//! because start offsets come from psiren's state; only committed records are read; and the fetch
-//! back-off is short, because its default of a second makes catching up several times slower.
+//! because start offsets come from psiren's state; only committed records are read; the fetch
+//! back-off is short, because its default of a second makes catching up several times slower; and
+//! what is fetched ahead, over all partitions, takes no more memory than keeps the loop busy.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -62,7 +63,8 @@ pub fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
     for (key, value) in [
         ("fetch.queue.backoff.ms", "10"),
         ("fetch.wait.max.ms", "100"),
-        ("queued.max.messages.kbytes", "16384"),
+        ("fetch.max.bytes", "8388608"),
+        ("queued.max.messages.kbytes", "8192"),
     ] {
         if !has(&config, key) {
             config.set(key, value);

@@ -107,9 +107,9 @@ impl Plan {
 
     /// The configuration of one psiren with a group of its own; `receiver` is its `[notify]` table.
     pub(super) fn config(&self, kafka: &Kafka, receiver: &str, way: Way) -> String {
-        let consumer = match way {
-            Way::Fast => "batch",
-            Way::Plain => "poll",
+        let (consumer, decoder) = match way {
+            Way::Fast => ("batch", "fast"),
+            Way::Plain => ("poll", "reference"),
         };
         format!(
             r#"
@@ -119,6 +119,7 @@ group_id = "{group}"
 instance_id = "{instance}"
 threads = {threads}
 consumer = "{consumer}"
+decoder = "{decoder}"
 
 {receiver}
 {tables}
