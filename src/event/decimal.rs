@@ -6,7 +6,7 @@
 //! rounding does the standard library read the text.
 
 use super::intake::Json;
-use super::scan::Scan;
+use super::scan::{Scan, ShortNumber};
 
 /// More digits than this may not fit in a `u64`.
 const MOST_DIGITS: usize = 19;
@@ -19,6 +19,28 @@ const MOST_EXPONENT_DIGITS: usize = 4;
 pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)> {
     let negative = scan.byte(at) == b'-';
     let whole = at + usize::from(negative);
+    if let Some(short) = ShortNumber::read(scan.word(whole)) {
+        return Some((few_digits(negative, short)?, whole + short.len()));
+    }
+    any_number(scan, at, negative, whole)
+}
+
+#[inline]
+fn few_digits(negative: bool, short: ShortNumber) -> Option<Json<'static>> {
+    let significand = short.significand();
+    if short.fraction == 0 {
+        return integer(negative, significand);
+    }
+    let x = significand as f64 / EXACT[short.fraction % 8];
+    Some(Json::Float(if negative { -x } else { x }))
+}
+
+fn any_number(
+    scan: Scan<'_>,
+    at: usize,
+    negative: bool,
+    whole: usize,
+) -> Option<(Json<'static>, usize)> {
     let (significand, point) = scan.digits(whole, 0);
     let digits = point - whole;
     if digits == 0 {

@@ -71,6 +71,24 @@ fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerTe
     }
 }
 
+/// As [`cell`], the commonest values first.
+#[inline(always)]
+fn found(finder: &Finder, value: Json<'_>) -> Cell {
+    match (finder.kind(), value) {
+        (FeatureKind::Numeric, Json::Float(x)) => finder.cell(Value::Number(x)),
+        (FeatureKind::Numeric, Json::Unsigned(i)) => finder.cell(Value::Number(i as f64)),
+        (FeatureKind::Numeric, Json::Signed(i)) => finder.cell(Value::Number(i as f64)),
+        (FeatureKind::Categorical, Json::Text(text)) => finder.cell(Value::Text(text)),
+        _ => found_otherwise(finder, value),
+    }
+}
+
+#[inline(never)]
+fn found_otherwise(finder: &Finder, value: Json<'_>) -> Cell {
+    let mut text = IntegerText::default();
+    finder.cell(feature_value(finder.kind(), value, &mut text))
+}
+
 /// The event time of `value`.
 ///
 /// # Errors
@@ -149,14 +167,19 @@ impl Intake {
     }
 
     /// `value` is what `targets` asked for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, targets: &Targets, value: Json<'_>) {
         for feature in &targets.features {
-            let finder = &self.finders[*feature];
-            let mut text = IntegerText::default();
-            let value = feature_value(finder.kind(), value, &mut text);
-            self.cells[*feature] = finder.cell(value);
+            self.cells[*feature] = found(&self.finders[*feature], value);
         }
+        if targets.timestamp || !targets.filters.is_empty() {
+            self.take_beside(targets, value);
+        }
+    }
+
+    /// For filters and the timestamp, which fewer places have.
+    #[inline(never)]
+    fn take_beside(&mut self, targets: &Targets, value: Json<'_>) {
         for filter in &targets.filters {
             self.passed[*filter] = passes(&self.filters[*filter].test, value);
         }

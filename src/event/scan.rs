@@ -62,7 +62,7 @@ impl<'a> Scan<'a> {
     /// control character or the end of the text.
     #[inline]
     pub(super) fn after_plain(self, mut at: usize) -> usize {
-        for _ in 0..3 {
+        for _ in 0..4 {
             let special = special(self.word(at));
             if special != 0 {
                 return at + first_byte(special);
@@ -72,12 +72,14 @@ impl<'a> Scan<'a> {
         self.after_much_plain(at)
     }
 
+    #[inline(never)]
     fn after_much_plain(self, mut at: usize) -> usize {
-        let plain = |byte: &u8| *byte != b'"' && *byte != b'\\' && *byte >= b' ';
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
         let (blocks, _) = rest.as_chunks::<32>();
+        let odd =
+            |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' ');
         // No early exit within a block, so that it is compared as a whole.
-        let whole = |block: &&[u8; 32]| block.iter().fold(true, |all, byte| all & plain(byte));
+        let whole = |block: &&[u8; 32]| block.iter().fold(0, |any, byte| any | odd(*byte)) == 0;
         at += 32 * blocks.iter().take_while(whole).count();
         loop {
             let special = special(self.word(at));
@@ -109,7 +111,7 @@ impl<'a> Scan<'a> {
                 0 => return (value, at),
                 8 => value = value.wrapping_mul(100_000_000),
                 n => {
-                    let scaled = value.wrapping_mul(TENS[n]);
+                    let scaled = value.wrapping_mul(TENS[n % 8]);
                     let digits = eight_digits(word << (64 - 8 * n));
                     return (scaled.wrapping_add(digits), at + n);
                 }
@@ -225,6 +227,13 @@ impl<'a> Scan<'a> {
 
     #[inline]
     fn after_number(self, at: usize) -> Option<usize> {
+        match ShortNumber::read(self.word(at)) {
+            Some(number) => Some(at + number.len()),
+            None => self.after_any_number(at),
+        }
+    }
+
+    fn after_any_number(self, at: usize) -> Option<usize> {
         let mut end = self.after_whole(at)?;
         if self.byte(end) == b'.' {
             let fraction = end + 1;
@@ -306,6 +315,57 @@ impl<'a> Scan<'a> {
     pub(super) fn after_colon(self, at: usize) -> Option<usize> {
         let colon = self.after_blanks(at);
         (self.byte(colon) == b':').then(|| self.after_blanks(colon + 1))
+    }
+}
+
+/// A number without sign and exponent that ends within eight bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShortNumber {
+    word: u64,
+    whole: usize,
+    /// Digits behind the point; 0 where there is none.
+    pub(super) fraction: usize,
+}
+
+impl ShortNumber {
+    #[inline]
+    pub(super) fn read(word: u64) -> Option<Self> {
+        let whole = leading_digits(word);
+        let leading_zero = word as u8 == b'0' && whole > 1;
+        if !(1..=6).contains(&whole) || leading_zero {
+            return None;
+        }
+        let fraction = match (word >> (8 * whole)) as u8 {
+            b'.' => match leading_digits(word >> (8 * (whole + 1))) {
+                0 => return None,
+                fraction => fraction,
+            },
+            _ => 0,
+        };
+        let number = Self {
+            word,
+            whole,
+            fraction,
+        };
+        let exponent = |word: u64| word as u8 | 0x20 == b'e';
+        let ends = number.len() < 8 && !exponent(word >> (8 * number.len()));
+        ends.then_some(number)
+    }
+
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        self.whole + self.fraction + usize::from(self.fraction > 0)
+    }
+
+    /// All digits as one number.
+    #[inline]
+    pub(super) fn significand(self) -> u64 {
+        let whole = eight_digits(self.word << (64 - 8 * self.whole));
+        if self.fraction == 0 {
+            return whole;
+        }
+        let fraction = self.word >> (8 * (self.whole + 1));
+        whole * TENS[self.fraction % 8] + eight_digits(fraction << (64 - 8 * self.fraction))
     }
 }
 

@@ -52,7 +52,7 @@ struct Walk<'t, 'a> {
 
 impl Walk<'_, '_> {
     /// The value at `at`, which is that of `node`.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
         match self.scan.byte(at) {
             b'"' => self.text(node, at + 1),
@@ -63,15 +63,18 @@ impl Walk<'_, '_> {
             }
             b'{' => self.object(node, at + 1, depth + 1),
             b'[' => self.list(node, at + 1, depth + 1),
-            _ => {
-                let (word, end) = self.scan.word_value(at)?;
-                self.scalar(node, word);
-                Some(end)
-            }
+            _ => self.word(node, at),
         }
     }
 
-    #[inline]
+    #[inline(never)]
+    fn word(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let (word, end) = self.scan.word_value(at)?;
+        self.scalar(node, word);
+        Some(end)
+    }
+
+    #[inline(always)]
     fn scalar(&mut self, node: &mut Node, value: Json<'_>) {
         self.intake.take(&node.here, value);
         if !node.is_leaf() {
@@ -88,6 +91,11 @@ impl Walk<'_, '_> {
             self.scalar(node, Json::Text(self.scan.text.get(at..end)?));
             return Some(end + 1);
         }
+        self.escaped_text(node, at)
+    }
+
+    #[inline(never)]
+    fn escaped_text(&mut self, node: &mut Node, at: usize) -> Option<usize> {
         let end = self.scan.unescape(at, self.unescaped)?;
         // Taken out for as long as it is looked at; its memory comes back.
         let text = std::mem::take(self.unescaped);
@@ -108,9 +116,14 @@ impl Walk<'_, '_> {
     /// The object whose first key is at `at`, if it has one.
     fn object(&mut self, node: &mut Node, mut at: usize, depth: usize) -> Option<usize> {
         self.enter(node, Json::Object, depth)?;
+        let predicting = node.order.begin();
         let (mut first, mut index) = (true, 0);
         loop {
-            let (child, value) = match node.order.follow(self.scan, at, index) {
+            let hit = match predicting {
+                true => node.order.follow(self.scan, at, index),
+                false => None,
+            };
+            let (child, value) = match hit {
                 Some(hit) => {
                     index = hit.next;
                     (hit.child, hit.value)
@@ -124,7 +137,9 @@ impl Walk<'_, '_> {
                         _ => return None,
                     };
                     let (child, value) = self.key(node, key)?;
-                    index = node.order.learn(self.scan, at, value, child, index);
+                    if predicting {
+                        index = node.order.learn(self.scan, at, value, child, index);
+                    }
                     (child, value)
                 }
             };
