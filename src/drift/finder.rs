@@ -58,14 +58,14 @@ impl Finder {
     }
 
     /// Where `value` is counted, as [`Binning::cell`] says.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn cell(&self, value: Value<'_>) -> Cell {
         match (&self.0, value) {
             (_, Value::Missing) => Cell::Missing,
             (_, Value::Invalid(found)) => Cell::Invalid(found),
             (Kind::Numeric { edges, float32 }, Value::Number(x)) => {
-                let x = if *float32 { f64::from(x as f32) } else { x };
+                let x = if *float32 { through_f32(x) } else { x };
                 if x.is_finite() {
                     Cell::Bucket(edges.below(x) as u32)
                 } else {
@@ -79,6 +79,12 @@ impl Finder {
             (Kind::Categorical(_), Value::Number(_)) => Cell::Invalid(Found::Number),
         }
     }
+}
+
+/// Out of line, so that the rounding is not done for those who do not need it.
+#[inline(never)]
+fn through_f32(x: f64) -> f64 {
+    f64::from(x as f32)
 }
 
 /// Ascending edges in blocks, the last one filled up with infinity, which no value is above.
@@ -109,7 +115,7 @@ impl Edges {
     }
 
     /// The number of edges < `x`, which is finite.
-    #[inline]
+    #[inline(always)]
     fn below(&self, x: f64) -> usize {
         let full = match self.lasts.as_slice() {
             [] => 0,

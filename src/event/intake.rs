@@ -71,14 +71,12 @@ fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerTe
     }
 }
 
-/// As [`cell`], the commonest values first.
+/// As [`cell`], the commonest values first; `number` is `value` as an `f64`.
 #[inline(always)]
-fn found(finder: &Finder, value: Json<'_>) -> Cell {
-    match (finder.kind(), value) {
-        (FeatureKind::Numeric, Json::Float(x)) => finder.cell(Value::Number(x)),
-        (FeatureKind::Numeric, Json::Unsigned(i)) => finder.cell(Value::Number(i as f64)),
-        (FeatureKind::Numeric, Json::Signed(i)) => finder.cell(Value::Number(i as f64)),
-        (FeatureKind::Categorical, Json::Text(text)) => finder.cell(Value::Text(text)),
+fn found(finder: &Finder, value: Json<'_>, number: Option<f64>) -> Cell {
+    match (finder.kind(), value, number) {
+        (FeatureKind::Numeric, _, Some(x)) => finder.cell(Value::Number(x)),
+        (FeatureKind::Categorical, Json::Text(text), _) => finder.cell(Value::Text(text)),
         _ => found_otherwise(finder, value),
     }
 }
@@ -169,8 +167,14 @@ impl Intake {
     /// `value` is what `targets` asked for.
     #[inline(always)]
     pub(super) fn take(&mut self, targets: &Targets, value: Json<'_>) {
+        let number = match value {
+            Json::Float(x) => Some(x),
+            Json::Unsigned(i) => Some(i as f64),
+            Json::Signed(i) => Some(i as f64),
+            _ => None,
+        };
         for feature in &targets.features {
-            self.cells[*feature] = found(&self.finders[*feature], value);
+            self.cells[*feature] = found(&self.finders[*feature], value, number);
         }
         if targets.timestamp || !targets.filters.is_empty() {
             self.take_beside(targets, value);

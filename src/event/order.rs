@@ -51,7 +51,7 @@ pub(super) struct Hit {
 impl Order {
     /// Whether keys are to be predicted in the object that begins. Where most of them came otherwise
     /// in the last objects, they are only looked up for a while.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(&mut self) -> bool {
         if self.objects < TRIAL {
             self.objects += 1;
@@ -72,7 +72,7 @@ impl Order {
     }
 
     /// Whether the key at `at` is the one predicted at `index`, or one soon after it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
         let predicted = self.predicted.get(index)?;
         if predicted.lies_at(scan, at) {
@@ -137,7 +137,7 @@ impl Predicted {
         self.rest.extend_from_slice(rest);
     }
 
-    #[inline]
+    #[inline(always)]
     fn hit(&self, at: usize, index: usize) -> Hit {
         Hit {
             child: self.child,
@@ -146,7 +146,7 @@ impl Predicted {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
         let len = self.len as usize;
         let there = scan.text.as_bytes().get(at..).unwrap_or_default();

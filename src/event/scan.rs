@@ -60,7 +60,7 @@ impl<'a> Scan<'a> {
 
     /// The first place from `at` on that a string has no plain character at: a quote, a backslash, a
     /// control character or the end of the text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after_plain(self, mut at: usize) -> usize {
         for _ in 0..4 {
             let special = special(self.word(at));
@@ -122,15 +122,25 @@ impl<'a> Scan<'a> {
     }
 
     /// The place after the value at `at`, of which only the structure is looked at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after_value(self, at: usize, depth: usize) -> Option<usize> {
         match self.byte(at) {
             b'"' => self.after_string(at + 1),
             b'0'..=b'9' => self.after_number(at),
+            _ => self.after_other_value(at, depth),
+        }
+    }
+
+    #[inline(never)]
+    fn after_other_value(self, at: usize, depth: usize) -> Option<usize> {
+        match self.byte(at) {
             b'-' => self.after_negative(at),
             b'{' => self.after_object(at + 1, depth + 1),
             b'[' => self.after_list(at + 1, depth + 1),
-            b' ' | b'\n' | b'\t' | b'\r' => self.after_value(self.after_blanks(at), depth),
+            b' ' | b'\n' | b'\t' | b'\r' => {
+                let at = self.after_blanks(at);
+                self.after_value(at, depth)
+            }
             _ => self.word_value(at).map(|(_, end)| end),
         }
     }
@@ -153,7 +163,7 @@ impl<'a> Scan<'a> {
 
     /// The place after the string whose first character is at `at`. Escapes are looked at one by one,
     /// their surrogates are not.
-    #[inline]
+    #[inline(always)]
     fn after_string(self, mut at: usize) -> Option<usize> {
         loop {
             at = self.after_plain(at);
@@ -225,14 +235,15 @@ impl<'a> Scan<'a> {
         Some((char::from_u32(code)?, at + 10))
     }
 
-    #[inline]
+    #[inline(always)]
     fn after_number(self, at: usize) -> Option<usize> {
         match ShortNumber::read(self.word(at)) {
-            Some(number) => Some(at + number.len()),
+            Some(number) => Some(at + number.len),
             None => self.after_any_number(at),
         }
     }
 
+    #[inline(never)]
     fn after_any_number(self, at: usize) -> Option<usize> {
         let mut end = self.after_whole(at)?;
         if self.byte(end) == b'.' {
@@ -321,51 +332,49 @@ impl<'a> Scan<'a> {
 /// A number without sign and exponent that ends within eight bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShortNumber {
-    word: u64,
-    whole: usize,
-    /// Digits behind the point; 0 where there is none.
+    /// The digits without the point, behind zeros.
+    digits: u64,
+    /// How many of them lie behind the point.
     pub(super) fraction: usize,
+    pub(super) len: usize,
 }
 
 impl ShortNumber {
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(word: u64) -> Option<Self> {
-        let whole = leading_digits(word);
-        let leading_zero = word as u8 == b'0' && whole > 1;
-        if !(1..=6).contains(&whole) || leading_zero {
+        let ends = no_digits(word);
+        let whole = ends.trailing_zeros() & 56;
+        let leading_zero = word as u8 == b'0' && whole > 8;
+        if ends == 0 || whole == 0 || leading_zero {
             return None;
         }
-        let fraction = match (word >> (8 * whole)) as u8 {
-            b'.' => match leading_digits(word >> (8 * (whole + 1))) {
-                0 => return None,
-                fraction => fraction,
-            },
-            _ => 0,
-        };
+        let follower = (word >> whole) as u8;
+        if follower != b'.' {
+            let number = Self {
+                digits: word << (64 - whole),
+                fraction: 0,
+                len: whole as usize / 8,
+            };
+            return (follower | 0x20 != b'e').then_some(number);
+        }
+        // A point leaves no carry, so that what lies behind it is told right.
+        let ends = ends & (ends - 1);
+        let end = ends.trailing_zeros() & 56;
+        let digits_before = (1 << whole) - 1;
+        let digits = word & digits_before | word >> 8 & !digits_before;
         let number = Self {
-            word,
-            whole,
-            fraction,
+            digits: digits << ((72 - end) & 63),
+            fraction: (end as usize).wrapping_sub(whole as usize + 8) / 8,
+            len: end as usize / 8,
         };
-        let exponent = |word: u64| word as u8 | 0x20 == b'e';
-        let ends = number.len() < 8 && !exponent(word >> (8 * number.len()));
-        ends.then_some(number)
-    }
-
-    #[inline]
-    pub(super) fn len(self) -> usize {
-        self.whole + self.fraction + usize::from(self.fraction > 0)
+        let exponent = (word >> end) as u8 | 0x20 == b'e';
+        (ends != 0 && number.fraction != 0 && !exponent).then_some(number)
     }
 
     /// All digits as one number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn significand(self) -> u64 {
-        let whole = eight_digits(self.word << (64 - 8 * self.whole));
-        if self.fraction == 0 {
-            return whole;
-        }
-        let fraction = self.word >> (8 * (self.whole + 1));
-        whole * TENS[self.fraction % 8] + eight_digits(fraction << (64 - 8 * self.fraction))
+        eight_digits(self.digits)
     }
 }
 
@@ -385,9 +394,15 @@ fn special(word: u64) -> u64 {
 /// How many of the first bytes are digits.
 #[inline]
 fn leading_digits(word: u64) -> usize {
+    first_byte(no_digits(word))
+}
+
+/// The high bit of every byte that is no digit, up to and with the first that is not ASCII.
+#[inline]
+fn no_digits(word: u64) -> u64 {
     let digits = word ^ (ONES * 0x30);
-    // A carry out of a byte that is no digit reaches only those behind it.
-    first_byte((digits.wrapping_add(ONES * 0x76) | digits) & HIGHS)
+    // A byte that is not ASCII may carry into those behind it.
+    (digits.wrapping_add(ONES * 0x76) | digits) & HIGHS
 }
 
 /// The index of the byte whose high bit is the lowest bit that is set; 8 when none is.

@@ -10,7 +10,7 @@
 
 use super::decimal;
 use super::intake::{Intake, Json};
-use super::scan::{MOST_DEPTH, Scan};
+use super::scan::{MOST_DEPTH, Scan, ShortNumber};
 use super::trie::Node;
 
 /// What the fast reader keeps from one event to the next.
@@ -56,15 +56,37 @@ impl Walk<'_, '_> {
     fn value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
         match self.scan.byte(at) {
             b'"' => self.text(node, at + 1),
-            b'-' | b'0'..=b'9' => {
-                let (number, end) = decimal::number(self.scan, at)?;
-                self.scalar(node, number);
-                Some(end)
-            }
+            b'-' | b'0'..=b'9' => self.number(node, at),
             b'{' => self.object(node, at + 1, depth + 1),
             b'[' => self.list(node, at + 1, depth + 1),
             _ => self.word(node, at),
         }
+    }
+
+    /// The number at `at`. The commonest two kinds are handed on apart, so that neither is a
+    /// [`Json`] in memory first.
+    #[inline(always)]
+    fn number(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let negative = self.scan.byte(at) == b'-';
+        let digits = at + usize::from(negative);
+        match ShortNumber::read(self.scan.word(digits)) {
+            Some(short) if short.fraction > 0 => {
+                self.scalar(node, Json::Float(decimal::few_digits(negative, short)));
+                Some(digits + short.len)
+            }
+            Some(short) if !negative => {
+                self.scalar(node, Json::Unsigned(short.significand()));
+                Some(digits + short.len)
+            }
+            _ => self.any_number(node, at),
+        }
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let (number, end) = decimal::number(self.scan, at)?;
+        self.scalar(node, number);
+        Some(end)
     }
 
     #[inline(never)]
