@@ -1,7 +1,9 @@
 //! What one event and one window cost. `cargo bench --bench core`.
 //!
-//! The events are the flights of `fixtures/`, each against 13 features; a `serde_json::Value` walk
-//! over the same bytes stands beside the extractor for comparison.
+//! The events are the flights of `fixtures/`, each against 13 features, and made ones of several
+//! shapes; a `serde_json::Value` walk over the same bytes stands beside the extractor for comparison.
+
+mod events;
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
@@ -10,15 +12,16 @@ use std::path::Path;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use flate2::read::GzDecoder;
-use psiren::config::{TimestampField, field_path};
-use psiren::drift::edges::bucket_of;
+use psiren::config::{Decoder, TimestampField, field_path};
 use psiren::drift::{
-    Cell, Closed, Found, Layout, PaneCounts, PaneId, PaneSpec, PartitionPanes, Smoothing, Value,
-    WindowRing, WindowSpec, psi,
+    Binning, Cell, Closed, Finder, Found, Layout, PaneCounts, PaneId, PaneSpec, PartitionPanes,
+    Smoothing, Value, WindowRing, WindowSpec, psi,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField, TimeReader};
 use psiren::reference::{self, LoadOptions};
 use serde_json::Value as Json;
+
+use events::Shape;
 
 const DAY: i64 = 86_400_000;
 const PANES: PaneSpec = PaneSpec {
@@ -66,15 +69,64 @@ fn layout(schema: &EventSchema) -> Layout {
     Layout::new(schema.features.iter().map(|f| f.binning.buckets()))
 }
 
+const SHAPES: [&str; 9] = [
+    "flat",
+    "wide",
+    "nested",
+    "shuffled",
+    "escaped",
+    "spaced",
+    "long_numbers",
+    "1kB",
+    "10kB",
+];
+
 /// Decode and count, as the consuming loop does.
 #[divan::bench]
 fn count_by_extractor(bencher: Bencher<'_, '_>) {
-    let (schema, events) = (schema(), events());
-    let layout = layout(&schema);
-    let mut extractor = Extractor::new(&schema);
+    count(bencher, &schema(), &events(), Decoder::Fast);
+}
+
+/// The same without the fast reader.
+#[divan::bench]
+fn count_by_reference(bencher: Bencher<'_, '_>) {
+    count(bencher, &schema(), &events(), Decoder::Reference);
+}
+
+/// The same counts over a tree of the whole event.
+#[divan::bench]
+fn count_by_value(bencher: Bencher<'_, '_>) {
+    count_trees(bencher, &schema(), &events());
+}
+
+#[divan::bench(args = SHAPES)]
+fn shape_by_extractor(bencher: Bencher<'_, '_>, shape: &str) {
+    let shape = Shape::named(shape);
+    count(bencher, &shape.schema(), &made(shape), Decoder::Fast);
+}
+
+#[divan::bench(args = SHAPES)]
+fn shape_by_reference(bencher: Bencher<'_, '_>, shape: &str) {
+    let shape = Shape::named(shape);
+    count(bencher, &shape.schema(), &made(shape), Decoder::Reference);
+}
+
+#[divan::bench(args = SHAPES)]
+fn shape_by_value(bencher: Bencher<'_, '_>, shape: &str) {
+    let shape = Shape::named(shape);
+    count_trees(bencher, &shape.schema(), &made(shape));
+}
+
+fn made(shape: Shape) -> Vec<String> {
+    shape.events(EVENTS, 1)
+}
+
+fn count(bencher: Bencher<'_, '_>, schema: &EventSchema, events: &[String], decoder: Decoder) {
+    let layout = layout(schema);
+    let mut extractor = Extractor::with(schema, decoder);
     let mut panes = PartitionPanes::default();
-    counted(bencher, &events).bench_local(|| {
-        for (offset, event) in (0..).zip(&events) {
+    counted(bencher, events).bench_local(|| {
+        for (offset, event) in (0..).zip(events) {
             let event = extractor.extract(event.as_bytes()).expect("an event");
             let ms = event.event_ms.expect("an event time");
             black_box(panes.record(&PANES, &layout, ms, None, offset, event.cells));
@@ -82,15 +134,12 @@ fn count_by_extractor(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The same counts over a tree of the whole event.
-#[divan::bench]
-fn count_by_value(bencher: Bencher<'_, '_>) {
-    let (schema, events) = (schema(), events());
-    let layout = layout(&schema);
+fn count_trees(bencher: Bencher<'_, '_>, schema: &EventSchema, events: &[String]) {
+    let layout = layout(schema);
     let reader = TimeReader::default();
     let mut panes = PartitionPanes::default();
-    counted(bencher, &events).bench_local(|| {
-        for (offset, event) in (0..).zip(&events) {
+    counted(bencher, events).bench_local(|| {
+        for (offset, event) in (0..).zip(events) {
             let event: Json = serde_json::from_str(event).expect("an event");
             let ts = event["ts"].as_str().expect("an event time");
             let ms = reader.text(ts).expect("an event time");
@@ -101,7 +150,8 @@ fn count_by_value(bencher: Bencher<'_, '_>) {
 }
 
 fn cell(field: &FeatureField, event: &Json) -> Cell {
-    field.binning.cell(match &event[&field.path[0]] {
+    let value = field.path.iter().fold(event, |at, name| &at[name]);
+    field.binning.cell(match value {
         Json::Null => Value::Missing,
         Json::Number(n) => n.as_f64().map_or(Value::Missing, Value::Number),
         Json::String(text) => Value::Text(text),
@@ -121,17 +171,21 @@ fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, events: &[String]) -> Bencher<'a, '
 /// The bucket of a number among ten, or a hundred.
 #[divan::bench(args = [9, 99])]
 fn bucket_search(bencher: Bencher<'_, '_>, edges: usize) {
-    let edges: Vec<f64> = (0..edges).map(|i| i as f64).collect();
+    let binning = Binning::Numeric {
+        edges: (0..edges).map(|i| i as f64).collect(),
+        closed: Closed::Right,
+        float32: false,
+    };
     // Steps of the golden ratio, so that no branch can be predicted.
     let values: Vec<f64> = (0..1000)
-        .map(|i| f64::from(i) * 0.618_034 % 1.0 * edges.len() as f64)
+        .map(|i| f64::from(i) * 0.618_034 % 1.0 * edges as f64)
         .collect();
-    bencher
-        .counter(ItemsCount::new(values.len()))
-        .bench(|| -> usize {
-            let buckets = values.iter().map(|x| bucket_of(&edges, Closed::Right, *x));
-            buckets.sum()
-        });
+    let finder = Finder::new(&binning);
+    bencher.counter(ItemsCount::new(values.len())).bench(|| {
+        for x in &values {
+            black_box(finder.cell(Value::Number(*x)));
+        }
+    });
 }
 
 /// A pane enters, the window over so many panes of 100 features closes. An optimised build costs the

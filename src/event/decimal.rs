@@ -6,7 +6,7 @@
 //! rounding does the standard library read the text.
 
 use super::intake::Json;
-use super::scan::Scan;
+use super::scan::{Scan, ShortNumber};
 
 /// More digits than this may not fit in a `u64`.
 const MOST_DIGITS: usize = 19;
@@ -15,7 +15,6 @@ const MOST_EXPONENT_DIGITS: usize = 4;
 
 /// The number that begins at `at`, a digit or a sign, and the place after it. `None` where the
 /// reference reader is to judge: no number, an integer of 20 digits or more, or one beyond `f64`.
-#[inline]
 pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)> {
     let negative = scan.byte(at) == b'-';
     let whole = at + usize::from(negative);
@@ -68,7 +67,13 @@ fn exponential(
     float(scan, at, significand, digits, exponent, end)
 }
 
-#[inline]
+/// A number with a fraction, rounded right: both sides of the division are exact.
+#[inline(always)]
+pub(super) fn few_digits(negative: bool, number: ShortNumber) -> f64 {
+    let x = number.significand() as f64 / EXACT[number.fraction % 8];
+    if negative { -x } else { x }
+}
+
 fn integer(negative: bool, significand: u64) -> Option<Json<'static>> {
     Some(match (negative, significand) {
         (false, _) => Json::Unsigned(significand),
@@ -265,6 +270,20 @@ mod tests {
                 let digits = digits.to_string();
                 let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
                 agrees(&format!("{whole}.{fraction}"))?;
+            }
+        }
+
+        #[test]
+        fn a_short_number_is_read_as_serde_json_reads_it(
+            text in "-?[0-9]{1,7}\\.[0-9]{1,6}", after in "[,}\\] e.x]?",
+        ) {
+            let negative = text.starts_with('-');
+            let followed = format!("{text}{after}");
+            let scan = Scan { text: &followed };
+            if let Some(short) = ShortNumber::read(scan.word(usize::from(negative))) {
+                prop_assert_eq!(short.len + usize::from(negative), text.len());
+                let found = Json::Float(few_digits(negative, short));
+                prop_assert_eq!(Some(bits(found)), expected(&text).map(bits));
             }
         }
 

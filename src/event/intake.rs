@@ -71,6 +71,22 @@ fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerTe
     }
 }
 
+/// As [`cell`], the commonest values first; `number` is `value` as an `f64`.
+#[inline(always)]
+fn found(finder: &Finder, value: Json<'_>, number: Option<f64>) -> Cell {
+    match (finder.kind(), value, number) {
+        (FeatureKind::Numeric, _, Some(x)) => finder.cell(Value::Number(x)),
+        (FeatureKind::Categorical, Json::Text(text), _) => finder.cell(Value::Text(text)),
+        _ => found_otherwise(finder, value),
+    }
+}
+
+#[inline(never)]
+fn found_otherwise(finder: &Finder, value: Json<'_>) -> Cell {
+    let mut text = IntegerText::default();
+    finder.cell(feature_value(finder.kind(), value, &mut text))
+}
+
 /// The event time of `value`.
 ///
 /// # Errors
@@ -149,14 +165,25 @@ impl Intake {
     }
 
     /// `value` is what `targets` asked for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, targets: &Targets, value: Json<'_>) {
+        let number = match value {
+            Json::Float(x) => Some(x),
+            Json::Unsigned(i) => Some(i as f64),
+            Json::Signed(i) => Some(i as f64),
+            _ => None,
+        };
         for feature in &targets.features {
-            let finder = &self.finders[*feature];
-            let mut text = IntegerText::default();
-            let value = feature_value(finder.kind(), value, &mut text);
-            self.cells[*feature] = finder.cell(value);
+            self.cells[*feature] = found(&self.finders[*feature], value, number);
         }
+        if targets.timestamp || !targets.filters.is_empty() {
+            self.take_beside(targets, value);
+        }
+    }
+
+    /// For filters and the timestamp, which fewer places have.
+    #[inline(never)]
+    fn take_beside(&mut self, targets: &Targets, value: Json<'_>) {
         for filter in &targets.filters {
             self.passed[*filter] = passes(&self.filters[*filter].test, value);
         }

@@ -12,13 +12,22 @@ const MOST_KEYS: usize = 512;
 const MOST_BYTES: usize = 256;
 
 /// A key that is not there may be passed over, so many in a row.
-const LOOK_AHEAD: usize = 3;
+const LOOK_AHEAD: usize = 2;
 
 /// Bytes that are compared together; most keys have fewer.
 const HEAD: usize = 32;
 
+/// Objects after which it is asked whether prediction helps, and how many more go without it if not.
+const TRIAL: u32 = 8;
+const PAUSE: u32 = 120;
+
 #[derive(Debug, Clone, Default)]
-pub(super) struct Order(Vec<Predicted>);
+pub(super) struct Order {
+    predicted: Vec<Predicted>,
+    /// Objects begun, and keys that were not predicted in them.
+    objects: u32,
+    misses: u32,
+}
 
 /// What lies before one value of an object, and the child that the key in it leads to.
 #[derive(Debug, Clone)]
@@ -35,23 +44,53 @@ pub(super) struct Hit {
     pub(super) child: Option<u32>,
     /// Where its value begins.
     pub(super) value: usize,
-    /// The index of the prediction for the next key.
+    /// The index at which the next key is predicted.
     pub(super) next: usize,
 }
 
 impl Order {
-    /// Whether the key at `at` is the one predicted at `index`, or one soon after it. The first key
-    /// of an object has no comma before it, so that it is compared with the first one only.
-    #[inline]
+    /// Whether keys are to be predicted in the object that begins. Where most of them came otherwise
+    /// in the last objects, they are only looked up for a while.
+    #[inline(always)]
+    pub(super) fn begin(&mut self) -> bool {
+        if self.objects < TRIAL {
+            self.objects += 1;
+            return true;
+        }
+        self.reconsider()
+    }
+
+    #[cold]
+    fn reconsider(&mut self) -> bool {
+        let hopeless = self.misses > TRIAL * self.predicted.len() as u32 / 2;
+        if hopeless && self.objects < TRIAL + PAUSE {
+            self.objects += 1;
+            return false;
+        }
+        (self.objects, self.misses) = (1, 0);
+        true
+    }
+
+    /// Whether the key at `at` is the one predicted at `index`, or one soon after it.
+    #[inline(always)]
     pub(super) fn follow(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
-        let last = if index == 0 { 1 } else { index + LOOK_AHEAD };
-        (index..last).find_map(|index| {
-            let predicted = self.0.get(index)?;
-            predicted.lies_at(scan, at).then(|| Hit {
-                child: predicted.child,
-                value: at + predicted.len as usize,
-                next: index + 1,
-            })
+        let predicted = self.predicted.get(index)?;
+        if predicted.lies_at(scan, at) {
+            return Some(predicted.hit(at, index));
+        }
+        self.ahead(scan, at, index)
+    }
+
+    /// The first key of an object has no comma before it, so that it is compared with the first one
+    /// only.
+    #[cold]
+    fn ahead(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
+        let most = if index == 0 { 0 } else { LOOK_AHEAD };
+        (index + 1..=index + most).find_map(|index| {
+            let predicted = self.predicted.get(index)?;
+            predicted
+                .lies_at(scan, at)
+                .then(|| predicted.hit(at, index))
         })
     }
 
@@ -65,10 +104,11 @@ impl Order {
         index: usize,
     ) -> usize {
         let token = scan.text.as_bytes().get(at..value).unwrap_or_default();
+        self.misses += 1;
         if token.len() > MOST_BYTES {
             return index;
         }
-        if let Some(predicted) = self.0.get_mut(index) {
+        if let Some(predicted) = self.predicted.get_mut(index) {
             predicted.set(token, child);
         } else if index < MOST_KEYS {
             let mut predicted = Predicted {
@@ -78,7 +118,7 @@ impl Order {
                 rest: Vec::new(),
             };
             predicted.set(token, child);
-            self.0.push(predicted);
+            self.predicted.push(predicted);
         }
         index + 1
     }
@@ -97,7 +137,16 @@ impl Predicted {
         self.rest.extend_from_slice(rest);
     }
 
-    #[inline]
+    #[inline(always)]
+    fn hit(&self, at: usize, index: usize) -> Hit {
+        Hit {
+            child: self.child,
+            value: at + self.len as usize,
+            next: index + 1,
+        }
+    }
+
+    #[inline(always)]
     fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
         let len = self.len as usize;
         let there = scan.text.as_bytes().get(at..).unwrap_or_default();
@@ -112,6 +161,7 @@ impl Predicted {
         }
     }
 
+    #[cold]
     fn lies_at_the_start_of(&self, there: &[u8]) -> bool {
         let head = &self.head[..HEAD.min(self.len as usize)];
         there
@@ -178,6 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_come_in_any_order_are_only_looked_up_for_a_while() {
+        let mut order = Order::default();
+        let mut predicting = Vec::new();
+        for event in 0..2 * (TRIAL + PAUSE) {
+            predicting.push(order.begin());
+            let first = format!("\"a{event}\":");
+            predicted(&mut order, &[&first, ",\"b\":"]);
+        }
+        let tried = predicting.iter().filter(|tried| **tried).count();
+        assert_eq!(tried as u32, 2 * (TRIAL + PAUSE), "one of two is predicted");
+        for event in 0..TRIAL + PAUSE {
+            predicting.push(order.begin());
+            let keys = [format!("\"a{event}\":"), format!(",\"b{event}\":")];
+            predicted(&mut order, &[&keys[0], &keys[1]]);
+        }
+        assert!(predicting.ends_with(&[false]));
+    }
+
+    #[test]
     fn a_longer_key_is_not_taken_for_one_that_it_begins_with() {
         let mut order = Order::default();
         let long = format!("\"{}", "k".repeat(40));
@@ -192,9 +261,9 @@ mod tests {
         for index in 0..2 * MOST_KEYS {
             order.learn(Scan { text: "\"a\":" }, 0, 4, None, index);
         }
-        assert_eq!(order.0.len(), MOST_KEYS);
+        assert_eq!(order.predicted.len(), MOST_KEYS);
         let long = "k".repeat(MOST_BYTES + 1);
         order.learn(Scan { text: &long }, 0, long.len(), None, 0);
-        assert_eq!(order.0[0].len, 4);
+        assert_eq!(order.predicted[0].len, 4);
     }
 }

@@ -60,9 +60,9 @@ impl<'a> Scan<'a> {
 
     /// The first place from `at` on that a string has no plain character at: a quote, a backslash, a
     /// control character or the end of the text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after_plain(self, mut at: usize) -> usize {
-        for _ in 0..3 {
+        for _ in 0..4 {
             let special = special(self.word(at));
             if special != 0 {
                 return at + first_byte(special);
@@ -72,12 +72,14 @@ impl<'a> Scan<'a> {
         self.after_much_plain(at)
     }
 
+    #[inline(never)]
     fn after_much_plain(self, mut at: usize) -> usize {
-        let plain = |byte: &u8| *byte != b'"' && *byte != b'\\' && *byte >= b' ';
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
         let (blocks, _) = rest.as_chunks::<32>();
+        let odd =
+            |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' ');
         // No early exit within a block, so that it is compared as a whole.
-        let whole = |block: &&[u8; 32]| block.iter().fold(true, |all, byte| all & plain(byte));
+        let whole = |block: &&[u8; 32]| block.iter().fold(0, |any, byte| any | odd(*byte)) == 0;
         at += 32 * blocks.iter().take_while(whole).count();
         loop {
             let special = special(self.word(at));
@@ -109,7 +111,7 @@ impl<'a> Scan<'a> {
                 0 => return (value, at),
                 8 => value = value.wrapping_mul(100_000_000),
                 n => {
-                    let scaled = value.wrapping_mul(TENS[n]);
+                    let scaled = value.wrapping_mul(TENS[n % 8]);
                     let digits = eight_digits(word << (64 - 8 * n));
                     return (scaled.wrapping_add(digits), at + n);
                 }
@@ -120,15 +122,25 @@ impl<'a> Scan<'a> {
     }
 
     /// The place after the value at `at`, of which only the structure is looked at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after_value(self, at: usize, depth: usize) -> Option<usize> {
         match self.byte(at) {
             b'"' => self.after_string(at + 1),
             b'0'..=b'9' => self.after_number(at),
+            _ => self.after_other_value(at, depth),
+        }
+    }
+
+    #[inline(never)]
+    fn after_other_value(self, at: usize, depth: usize) -> Option<usize> {
+        match self.byte(at) {
             b'-' => self.after_negative(at),
             b'{' => self.after_object(at + 1, depth + 1),
             b'[' => self.after_list(at + 1, depth + 1),
-            b' ' | b'\n' | b'\t' | b'\r' => self.after_value(self.after_blanks(at), depth),
+            b' ' | b'\n' | b'\t' | b'\r' => {
+                let at = self.after_blanks(at);
+                self.after_value(at, depth)
+            }
             _ => self.word_value(at).map(|(_, end)| end),
         }
     }
@@ -151,7 +163,7 @@ impl<'a> Scan<'a> {
 
     /// The place after the string whose first character is at `at`. Escapes are looked at one by one,
     /// their surrogates are not.
-    #[inline]
+    #[inline(always)]
     fn after_string(self, mut at: usize) -> Option<usize> {
         loop {
             at = self.after_plain(at);
@@ -223,8 +235,16 @@ impl<'a> Scan<'a> {
         Some((char::from_u32(code)?, at + 10))
     }
 
-    #[inline]
+    #[inline(always)]
     fn after_number(self, at: usize) -> Option<usize> {
+        match ShortNumber::read(self.word(at)) {
+            Some(number) => Some(at + number.len),
+            None => self.after_any_number(at),
+        }
+    }
+
+    #[inline(never)]
+    fn after_any_number(self, at: usize) -> Option<usize> {
         let mut end = self.after_whole(at)?;
         if self.byte(end) == b'.' {
             let fraction = end + 1;
@@ -309,6 +329,55 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// A number without sign and exponent that ends within eight bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShortNumber {
+    /// The digits without the point, behind zeros.
+    digits: u64,
+    /// How many of them lie behind the point.
+    pub(super) fraction: usize,
+    pub(super) len: usize,
+}
+
+impl ShortNumber {
+    #[inline(always)]
+    pub(super) fn read(word: u64) -> Option<Self> {
+        let ends = no_digits(word);
+        let whole = ends.trailing_zeros() & 56;
+        let leading_zero = word as u8 == b'0' && whole > 8;
+        if ends == 0 || whole == 0 || leading_zero {
+            return None;
+        }
+        let follower = (word >> whole) as u8;
+        if follower != b'.' {
+            let number = Self {
+                digits: word << (64 - whole),
+                fraction: 0,
+                len: whole as usize / 8,
+            };
+            return (follower | 0x20 != b'e').then_some(number);
+        }
+        // A point leaves no carry, so that what lies behind it is told right.
+        let ends = ends & (ends - 1);
+        let end = ends.trailing_zeros() & 56;
+        let digits_before = (1 << whole) - 1;
+        let digits = word & digits_before | word >> 8 & !digits_before;
+        let number = Self {
+            digits: digits << ((72 - end) & 63),
+            fraction: (end as usize).wrapping_sub(whole as usize + 8) / 8,
+            len: end as usize / 8,
+        };
+        let exponent = (word >> end) as u8 | 0x20 == b'e';
+        (ends != 0 && number.fraction != 0 && !exponent).then_some(number)
+    }
+
+    /// All digits as one number.
+    #[inline(always)]
+    pub(super) fn significand(self) -> u64 {
+        eight_digits(self.digits)
+    }
+}
+
 const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The high bit of every byte up to the first that is a quote, a backslash or a control character;
@@ -325,9 +394,15 @@ fn special(word: u64) -> u64 {
 /// How many of the first bytes are digits.
 #[inline]
 fn leading_digits(word: u64) -> usize {
+    first_byte(no_digits(word))
+}
+
+/// The high bit of every byte that is no digit, up to and with the first that is not ASCII.
+#[inline]
+fn no_digits(word: u64) -> u64 {
     let digits = word ^ (ONES * 0x30);
-    // A carry out of a byte that is no digit reaches only those behind it.
-    first_byte((digits.wrapping_add(ONES * 0x76) | digits) & HIGHS)
+    // A byte that is not ASCII may carry into those behind it.
+    (digits.wrapping_add(ONES * 0x76) | digits) & HIGHS
 }
 
 /// The index of the byte whose high bit is the lowest bit that is set; 8 when none is.

@@ -10,7 +10,7 @@
 
 use super::decimal;
 use super::intake::{Intake, Json};
-use super::scan::{MOST_DEPTH, Scan};
+use super::scan::{MOST_DEPTH, Scan, ShortNumber};
 use super::trie::Node;
 
 /// What the fast reader keeps from one event to the next.
@@ -52,26 +52,51 @@ struct Walk<'t, 'a> {
 
 impl Walk<'_, '_> {
     /// The value at `at`, which is that of `node`.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
         match self.scan.byte(at) {
             b'"' => self.text(node, at + 1),
-            b'-' | b'0'..=b'9' => {
-                let (number, end) = decimal::number(self.scan, at)?;
-                self.scalar(node, number);
-                Some(end)
-            }
+            b'-' | b'0'..=b'9' => self.number(node, at),
             b'{' => self.object(node, at + 1, depth + 1),
             b'[' => self.list(node, at + 1, depth + 1),
-            _ => {
-                let (word, end) = self.scan.word_value(at)?;
-                self.scalar(node, word);
-                Some(end)
-            }
+            _ => self.word(node, at),
         }
     }
 
-    #[inline]
+    /// The number at `at`. The commonest two kinds are handed on apart, so that neither is a
+    /// [`Json`] in memory first.
+    #[inline(always)]
+    fn number(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let negative = self.scan.byte(at) == b'-';
+        let digits = at + usize::from(negative);
+        match ShortNumber::read(self.scan.word(digits)) {
+            Some(short) if short.fraction > 0 => {
+                self.scalar(node, Json::Float(decimal::few_digits(negative, short)));
+                Some(digits + short.len)
+            }
+            Some(short) if !negative => {
+                self.scalar(node, Json::Unsigned(short.significand()));
+                Some(digits + short.len)
+            }
+            _ => self.any_number(node, at),
+        }
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let (number, end) = decimal::number(self.scan, at)?;
+        self.scalar(node, number);
+        Some(end)
+    }
+
+    #[inline(never)]
+    fn word(&mut self, node: &mut Node, at: usize) -> Option<usize> {
+        let (word, end) = self.scan.word_value(at)?;
+        self.scalar(node, word);
+        Some(end)
+    }
+
+    #[inline(always)]
     fn scalar(&mut self, node: &mut Node, value: Json<'_>) {
         self.intake.take(&node.here, value);
         if !node.is_leaf() {
@@ -88,6 +113,11 @@ impl Walk<'_, '_> {
             self.scalar(node, Json::Text(self.scan.text.get(at..end)?));
             return Some(end + 1);
         }
+        self.escaped_text(node, at)
+    }
+
+    #[inline(never)]
+    fn escaped_text(&mut self, node: &mut Node, at: usize) -> Option<usize> {
         let end = self.scan.unescape(at, self.unescaped)?;
         // Taken out for as long as it is looked at; its memory comes back.
         let text = std::mem::take(self.unescaped);
@@ -108,9 +138,14 @@ impl Walk<'_, '_> {
     /// The object whose first key is at `at`, if it has one.
     fn object(&mut self, node: &mut Node, mut at: usize, depth: usize) -> Option<usize> {
         self.enter(node, Json::Object, depth)?;
+        let predicting = node.order.begin();
         let (mut first, mut index) = (true, 0);
         loop {
-            let (child, value) = match node.order.follow(self.scan, at, index) {
+            let hit = match predicting {
+                true => node.order.follow(self.scan, at, index),
+                false => None,
+            };
+            let (child, value) = match hit {
                 Some(hit) => {
                     index = hit.next;
                     (hit.child, hit.value)
@@ -124,7 +159,9 @@ impl Walk<'_, '_> {
                         _ => return None,
                     };
                     let (child, value) = self.key(node, key)?;
-                    index = node.order.learn(self.scan, at, value, child, index);
+                    if predicting {
+                        index = node.order.learn(self.scan, at, value, child, index);
+                    }
                     (child, value)
                 }
             };

@@ -2,6 +2,9 @@
 //! `docs/fuzzing.md`.
 
 mod mutate;
+#[path = "../support/odd_events.rs"]
+mod odd_events;
+mod readers;
 #[expect(unreachable_pub, reason = "the fuzz crate uses the same files")]
 mod targets;
 #[path = "../support/torture.rs"]
@@ -66,6 +69,15 @@ fn the_corpus_holds(#[case] target: &str, #[case] judge: fn(&[u8]), #[case] most
                 kept.display()
             );
         }
+    }
+}
+
+#[test]
+fn the_fast_reader_finds_what_the_reference_reader_finds() {
+    for seed in seeds() {
+        let again = format!("again: PSIREN_SEED={seed} cargo test --test fuzz fast_reader");
+        let compared = catch_unwind(|| readers::compare(&mut Rng::with_seed(seed)));
+        compared.unwrap_or_else(|panic| panic!("{}\n{again}", words(panic.as_ref())));
     }
 }
 
