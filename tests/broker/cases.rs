@@ -2,6 +2,7 @@
 
 mod bad_records;
 mod beginnings;
+mod bench;
 mod degraded;
 mod flights;
 mod harness;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Case> {
         messages::cases(),
         init::cases(),
         validate::cases(),
+        bench::cases(),
         security::cases(),
     ]
     .into_iter()
