@@ -24,12 +24,21 @@ pub(crate) fn time_of(settings: &Settings, i: u64) -> i64 {
 }
 
 /// Batches of some hundred kilobytes, as a busy producer makes them.
-pub(crate) fn producer(kafka: &Kafka) -> Producer {
+fn producer(kafka: &Kafka) -> Producer {
+    lingering(kafka, "20")
+}
+
+/// Sends what it has after 5 ms, as librdkafka does by itself.
+pub(crate) fn prompt_producer(kafka: &Kafka) -> Producer {
+    lingering(kafka, "5")
+}
+
+fn lingering(kafka: &Kafka, linger_ms: &str) -> Producer {
     ClientConfig::new()
         .set("bootstrap.servers", kafka.address())
         .set("compression.type", "lz4")
         .set("batch.num.messages", "1000")
-        .set("linger.ms", "20")
+        .set("linger.ms", linger_ms)
         .set("queue.buffering.max.kbytes", "131072")
         .create()
         .expect("a producer")

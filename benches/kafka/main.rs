@@ -8,11 +8,11 @@
 mod contestants;
 mod events;
 #[path = "../../tests/broker/http.rs"]
-#[expect(dead_code, reason = "the tests on a broker need more of it")]
 mod http;
 #[path = "../../tests/broker/kafka/mod.rs"]
 #[expect(dead_code, reason = "the tests on a broker need more of it")]
 mod kafka;
+mod latency;
 mod load;
 #[path = "../../tests/broker/process.rs"]
 mod process;
@@ -84,15 +84,10 @@ fn measure(kafka: &Kafka, mut settings: Settings) {
     ));
     let topic = load::fill(kafka, &settings, &settings.pool());
     let slack = Webhook::start([]);
-    let text = Sidecar::config(
-        &settings,
-        kafka.address(),
-        &topic.name,
-        &reference,
-        &slack.url,
-    );
+    let text =
+        |topic: &str| Sidecar::config(&settings, kafka.address(), topic, &reference, &slack.url);
     let config = folder.path().join("psiren.toml");
-    fs::write(&config, text).expect("the configuration is written");
+    fs::write(&config, text(&topic.name)).expect("the configuration is written");
 
     let mut results: Vec<_> = settings
         .contestants
@@ -116,6 +111,11 @@ fn measure(kafka: &Kafka, mut settings: Settings) {
     let results = Results(results);
     say(&format!("\n{}\n{}", results.table(), results.targets()));
     topic.delete();
+    if let Some(rate) = results.rate(Contestant::Psiren)
+        && settings.latency_seconds > 0
+    {
+        say(&latency::measure(kafka, &settings, text, rate / 2.0));
+    }
 }
 
 fn leave_out_python(settings: &mut Settings) {

@@ -103,6 +103,11 @@ impl Results {
         text
     }
 
+    /// The median rate of a contestant, in records per second.
+    pub(crate) fn rate(&self, contestant: Contestant) -> Option<f64> {
+        Some(self.spread(contestant, |run| run.rate)?.median)
+    }
+
     /// The median of `a` over the median of `b`.
     fn rates(&self, a: Contestant, b: Contestant) -> Option<f64> {
         self.over(a, b, |run| run.rate)

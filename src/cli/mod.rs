@@ -4,6 +4,7 @@
 //! configuration or a file it names.
 
 pub mod alert;
+pub mod bench;
 pub mod check;
 mod checklist;
 mod client;
@@ -79,6 +80,8 @@ pub enum Command {
     Produce(produce::ProduceArgs),
     /// Say everything `run` would refuse, without running
     Validate(validate::ValidateArgs),
+    /// Say how fast this machine reads and counts the configured topics
+    Bench(bench::BenchArgs),
     /// Look after the receivers of messages
     Alert(alert::AlertArgs),
     /// Show one PSI of a running psiren as a sum to do again by hand
@@ -105,6 +108,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reference(args) => reference::run(args, &load_config),
         Command::Produce(args) => produce::run(args),
         Command::Validate(args) => validate::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Alert(args) => alert::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Trigger(args) => trigger::run(args),

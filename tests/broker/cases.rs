@@ -2,6 +2,7 @@
 
 mod bad_records;
 mod beginnings;
+mod bench;
 mod degraded;
 mod flights;
 mod harness;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Case> {
         messages::cases(),
         init::cases(),
         validate::cases(),
+        bench::cases(),
         security::cases(),
         source::cases(),
     ]
