@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::config::KafkaConfig;
-use crate::source::kafka::KafkaSource;
-use crate::source::{Record, Source, TopicPartition};
+use crate::source::{Record, Source as _, TopicPartition, kafka as client};
 
 const BATCH: usize = 4096;
 const WAIT: Duration = Duration::from_millis(20);
@@ -48,7 +47,7 @@ pub(super) fn read(
     limit: Option<Duration>,
     each: &mut dyn FnMut(&Record<'_>),
 ) -> Result<Reading> {
-    let mut source = KafkaSource::new(kafka)?;
+    let mut source = client::open(kafka)?;
     let mut open = BTreeMap::new();
     for stretch in stretches {
         source.assign(&of(topic, stretch.partition), stretch.from)?;
@@ -65,16 +64,21 @@ pub(super) fn read(
         if heard.elapsed() > PATIENCE {
             bail!("no record came for {} s; try again", PATIENCE.as_secs());
         }
-        let handed = source.drain(WAIT, BATCH, &mut |record| {
-            let stretch = open.get(&record.partition);
-            if stretch.is_none_or(|stretch| record.offset >= stretch.to) {
+        let handed = source.drain(WAIT, BATCH, &mut |run| {
+            let Some(stretch) = run.first().and_then(|r| open.get(&r.partition)) else {
                 return;
-            }
+            };
+            let run = &run[..run.partition_point(|record| record.offset < stretch.to)];
+            let Some(last) = run.last() else {
+                return;
+            };
             began.get_or_insert_with(|| (Instant::now(), cpu_seconds()));
-            next.insert(record.partition, record.offset + 1);
-            records += 1;
-            bytes += record.payload.map_or(0, <[u8]>::len) as u64;
-            each(record);
+            next.insert(last.partition, last.offset + 1);
+            records += run.len() as u64;
+            for record in run {
+                bytes += record.payload.map_or(0, <[u8]>::len) as u64;
+                each(record);
+            }
         })?;
         if handed > 0 {
             heard = Instant::now();
