@@ -22,6 +22,7 @@ mod events;
 mod torture;
 mod workloads;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -37,8 +38,7 @@ fn main() -> ExitCode {
         return played;
     }
     if std::env::var_os("PSIREN_UPDATE_INSTRUCTIONS").is_some_and(|set| set == "1") {
-        Baseline::record(RECORDED.map(|workload| (workload, count::of_one(workload))));
-        return ExitCode::SUCCESS;
+        return record();
     }
     let recorded = RECORDED.iter().map(|&workload| {
         let name = format!("{workload}_costs_what_is_recorded");
@@ -49,6 +49,17 @@ fn main() -> ExitCode {
     });
     let trials = recorded.chain([closing]).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn record() -> ExitCode {
+    let lacking = another_build().map(str::to_owned);
+    if let Some(reason) = lacking.or_else(|| count::valgrind().err()) {
+        // Without a standard error there is still the exit code.
+        let _ = writeln!(io::stderr(), "nothing is recorded: {reason}");
+        return ExitCode::FAILURE;
+    }
+    Baseline::record(RECORDED.map(|workload| (workload, count::of_one(workload))));
+    ExitCode::SUCCESS
 }
 
 fn unless_lacking(run: impl FnOnce() -> Result<(), Failed>) -> Result<Completion, Failed> {
