@@ -155,7 +155,11 @@ impl Predicted {
                 let masks = &MASKS[len];
                 let differs = |i: usize| (window[i] ^ self.head[i]) & masks[i];
                 // No early exit, so that all bytes are compared at once.
-                (0..HEAD).fold(0, |all, i| all | differs(i)) == 0
+                let mut all = 0;
+                for i in 0..HEAD {
+                    all |= differs(i);
+                }
+                all == 0
             }
             _ => self.lies_at_the_start_of(there),
         }
