@@ -238,10 +238,10 @@ mod tests {
         for event in 0..2 * (TRIAL + PAUSE) {
             predicting.push(order.begin());
             let first = format!("\"a{event}\":");
-            predicted(&mut order, &[&first, ",\"b\":"]);
+            predicted(&mut order, &[&first, ",\"b\":", ",\"c\":"]);
         }
         let tried = predicting.iter().filter(|tried| **tried).count();
-        assert_eq!(tried as u32, 2 * (TRIAL + PAUSE), "one of two is predicted");
+        assert_eq!(tried as u32, 2 * (TRIAL + PAUSE), "two of three are predicted");
         for event in 0..TRIAL + PAUSE {
             predicting.push(order.begin());
             let keys = [format!("\"a{event}\":"), format!(",\"b{event}\":")];
