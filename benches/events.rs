@@ -181,7 +181,7 @@ impl Shape {
                     false => format!("\"{category}\""),
                 }
             }
-            (false, Numbers::Short) if field % 3 == 0 => rng.u32(..1_000).to_string(),
+            (false, Numbers::Short) if field.is_multiple_of(3) => rng.u32(..1_000).to_string(),
             (false, Numbers::Short) => format!("{:.2}", rng.f64() * 1_000.0),
             (false, Numbers::Long) => format!("{:?}", rng.f64() * 1_000.0),
         };

@@ -241,7 +241,11 @@ mod tests {
             predicted(&mut order, &[&first, ",\"b\":", ",\"c\":"]);
         }
         let tried = predicting.iter().filter(|tried| **tried).count();
-        assert_eq!(tried as u32, 2 * (TRIAL + PAUSE), "two of three are predicted");
+        assert_eq!(
+            tried as u32,
+            2 * (TRIAL + PAUSE),
+            "two of three are predicted"
+        );
         for event in 0..TRIAL + PAUSE {
             predicting.push(order.begin());
             let keys = [format!("\"a{event}\":"), format!(",\"b{event}\":")];
