@@ -2,7 +2,7 @@
 //!
 //! A program of its own with one test, so that nobody else allocates meanwhile.
 
-#[path = "../../benches/events.rs"]
+#[path = "../../benches/events/mod.rs"]
 mod events;
 
 use peak_alloc::PeakAlloc;
