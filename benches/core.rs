@@ -69,18 +69,6 @@ fn layout(schema: &EventSchema) -> Layout {
     Layout::new(schema.features.iter().map(|f| f.binning.buckets()))
 }
 
-const SHAPES: [&str; 9] = [
-    "flat",
-    "wide",
-    "nested",
-    "shuffled",
-    "escaped",
-    "spaced",
-    "long_numbers",
-    "1kB",
-    "10kB",
-];
-
 /// Decode and count, as the consuming loop does.
 #[divan::bench]
 fn count_by_extractor(bencher: Bencher<'_, '_>) {
@@ -99,19 +87,19 @@ fn count_by_value(bencher: Bencher<'_, '_>) {
     count_trees(bencher, &schema(), &events());
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = Shape::NAMES)]
 fn shape_by_extractor(bencher: Bencher<'_, '_>, shape: &str) {
     let shape = Shape::named(shape);
     count(bencher, &shape.schema(), &made(shape), Decoder::Fast);
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = Shape::NAMES)]
 fn shape_by_reference(bencher: Bencher<'_, '_>, shape: &str) {
     let shape = Shape::named(shape);
     count(bencher, &shape.schema(), &made(shape), Decoder::Reference);
 }
 
-#[divan::bench(args = SHAPES)]
+#[divan::bench(args = Shape::NAMES)]
 fn shape_by_value(bencher: Bencher<'_, '_>, shape: &str) {
     let shape = Shape::named(shape);
     count_trees(bencher, &shape.schema(), &made(shape));

@@ -13,7 +13,7 @@
 //!    │  Source::drain                  borrows, copies nothing
 //!    ▼
 //! Record { topic, partition, offset, timestamp, key, payload }
-//!    │  Extractor::extract             bytes → (feature, value) → Binning::cell
+//!    │  Extractor::extract             bytes → (feature, value) → Finder::cell
 //!    ▼
 //! Extracted { one Cell per feature, event time }
 //!    │  PartitionPanes::record         counted, late or future
@@ -37,7 +37,7 @@
 //!
 //! | arrow | runs on |
 //! | --- | --- |
-//! | [`Source::drain`](source::Source::drain), [`Extractor::extract`](event::Extractor::extract), [`Binning::cell`](drift::Binning::cell), [`PartitionPanes::record`](drift::PartitionPanes::record), [`take_sealed`](drift::PartitionPanes::take_sealed) | a worker: one thread that owns its consumer and all that is counted of its partitions |
+//! | [`Source::drain`](source::Source::drain), [`Extractor::extract`](event::Extractor::extract), [`Finder::cell`](drift::Finder::cell), [`PartitionPanes::record`](drift::PartitionPanes::record), [`take_sealed`](drift::PartitionPanes::take_sealed) | a worker: one thread that owns its consumer and all that is counted of its partitions |
 //! | [`StateStore::checkpoint`](state::StateStore::checkpoint) | the checkpointer, a thread; only then are the evaluators told |
 //! | [`WindowRing::add`](drift::WindowRing::add), [`WindowRing::close`](drift::WindowRing::close), [`Definition::evaluate`](drift::Definition::evaluate), [`IncidentBook::observe`](drift::IncidentBook::observe), [`ReportLog::commit`](state::ReportLog::commit) | an evaluator: one task per monitor |
 //! | [`sink::run_csv`], [`sink::run_notifier`], [`sink::run_heartbeats`], [`http::serve()`] | tasks that read the report log |

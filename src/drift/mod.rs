@@ -5,7 +5,7 @@
 //! describe shape and nothing else (see `docs/decisions/0001-serde-in-the-core.md`).
 //!
 //! ```text
-//! Value ─ Binning::cell ─▶ Cell ─ PartitionPanes::record ─▶ Pane ─ take_sealed ─▶ SealedPane
+//! Value ─ Finder::cell ─▶ Cell ─ PartitionPanes::record ─▶ Pane ─ take_sealed ─▶ SealedPane
 //!       ─ WindowRing::add / close ─▶ WindowSnapshot ─ Definition::evaluate ─▶ DriftReport
 //!       ─ IncidentBook::observe ─▶ IncidentChange ─ SilenceBook::hush ─▶ told or silenced
 //! ```

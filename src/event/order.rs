@@ -155,7 +155,11 @@ impl Predicted {
                 let masks = &MASKS[len];
                 let differs = |i: usize| (window[i] ^ self.head[i]) & masks[i];
                 // No early exit, so that all bytes are compared at once.
-                (0..HEAD).fold(0, |all, i| all | differs(i)) == 0
+                let mut all = 0;
+                for i in 0..HEAD {
+                    all |= differs(i);
+                }
+                all == 0
             }
             _ => self.lies_at_the_start_of(there),
         }
@@ -234,10 +238,14 @@ mod tests {
         for event in 0..2 * (TRIAL + PAUSE) {
             predicting.push(order.begin());
             let first = format!("\"a{event}\":");
-            predicted(&mut order, &[&first, ",\"b\":"]);
+            predicted(&mut order, &[&first, ",\"b\":", ",\"c\":"]);
         }
         let tried = predicting.iter().filter(|tried| **tried).count();
-        assert_eq!(tried as u32, 2 * (TRIAL + PAUSE), "one of two is predicted");
+        assert_eq!(
+            tried as u32,
+            2 * (TRIAL + PAUSE),
+            "two of three are predicted"
+        );
         for event in 0..TRIAL + PAUSE {
             predicting.push(order.begin());
             let keys = [format!("\"a{event}\":"), format!(",\"b{event}\":")];

@@ -12,6 +12,7 @@ mod torture;
 
 use std::any::Any;
 use std::fs;
+use std::io::Read;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,11 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use flate2::read::GzDecoder;
 use peak_alloc::PeakAlloc;
+use psiren::config::TimestampField;
+use psiren::event::{EventSchema, FeatureField};
+use psiren::reference::{self, LoadOptions};
 use rstest::rstest;
 
 use mutate::mutated;
@@ -79,6 +84,29 @@ fn the_fast_reader_finds_what_the_reference_reader_finds() {
         let compared = catch_unwind(|| readers::compare(&mut Rng::with_seed(seed)));
         compared.unwrap_or_else(|panic| panic!("{}\n{again}", words(panic.as_ref())));
     }
+}
+
+#[test]
+fn both_readers_find_the_same_in_every_flight() {
+    let file = fs::File::open("fixtures/flights/production.ndjson.gz").unwrap();
+    let mut lines = Vec::new();
+    GzDecoder::new(file).read_to_end(&mut lines).unwrap();
+    let flights = Path::new("fixtures/flights/reference.parquet");
+    let profile = reference::load(flights, &LoadOptions::default()).unwrap();
+    let features = profile.features.into_iter().map(|f| FeatureField {
+        path: vec![f.reference.name],
+        binning: f.reference.binning,
+    });
+    let schema = EventSchema {
+        features: features.collect(),
+        timestamp: Some(TimestampField {
+            path: vec!["ts".to_owned()],
+            unit: None,
+            timezone: None,
+        }),
+        filters: Vec::new(),
+    };
+    readers::compare_all(&schema, lines.split(|byte| *byte == b'\n'));
 }
 
 /// One seed for each changed input, for a while. Only the long form looks where nobody has looked before: what it finds

@@ -16,19 +16,29 @@ const EVENTS_OF_A_PRODUCER: usize = 24;
 /// When the two differ in anything.
 pub(crate) fn compare(rng: &mut Rng) -> usize {
     let schema = schema(rng);
-    let mut fast = Extractor::with(&schema, Decoder::Fast);
-    let mut reference = Extractor::with(&schema, Decoder::Reference);
     let producer = Producer::new(rng);
-    for _ in 0..EVENTS_OF_A_PRODUCER {
-        let event = producer.event(rng);
+    let events: Vec<_> = (0..EVENTS_OF_A_PRODUCER)
+        .map(|_| producer.event(rng))
+        .collect();
+    compare_all(&schema, events.iter().map(Vec::as_slice));
+    events.len()
+}
+
+/// Reads these events by both readers.
+///
+/// # Panics
+/// When the two differ in anything.
+pub(crate) fn compare_all<'e>(schema: &EventSchema, events: impl Iterator<Item = &'e [u8]>) {
+    let mut fast = Extractor::with(schema, Decoder::Fast);
+    let mut reference = Extractor::with(schema, Decoder::Reference);
+    for event in events {
         assert_eq!(
-            fast.extract(&event),
-            reference.extract(&event),
+            fast.extract(event),
+            reference.extract(event),
             "fast and reference differ over {:?} with {schema:?}",
-            String::from_utf8_lossy(&event)
+            String::from_utf8_lossy(event)
         );
     }
-    EVENTS_OF_A_PRODUCER
 }
 
 fn schema(rng: &mut Rng) -> EventSchema {

@@ -60,13 +60,19 @@ fn filtered(mut schema: EventSchema, at: &str, test: FilterTest) -> EventSchema 
 }
 
 fn cells(schema: &EventSchema, payload: &str) -> Vec<Cell> {
+    let mut reference = Extractor::with(schema, Decoder::Reference);
     let mut extractor = Extractor::new(schema);
     let extracted = extractor.extract(payload.as_bytes());
+    assert_eq!(extracted, reference.extract(payload.as_bytes()));
     extracted.expect("the record is valid").cells.to_vec()
 }
 
 fn reason(schema: &EventSchema, payload: impl AsRef<[u8]>) -> InvalidRecord {
-    match Extractor::new(schema).extract(payload.as_ref()) {
+    let mut reference = Extractor::with(schema, Decoder::Reference);
+    let mut extractor = Extractor::new(schema);
+    let extracted = extractor.extract(payload.as_ref());
+    assert_eq!(extracted, reference.extract(payload.as_ref()));
+    match extracted {
         Err(Rejected::Invalid { reason, .. }) => reason,
         other => panic!("expected an invalid record, got {other:?}"),
     }
@@ -422,8 +428,10 @@ proptest! {
         }).collect();
         let schema = EventSchema { features, timestamp: None, filters: Vec::new() };
         let mut extractor = Extractor::new(&schema);
+        let mut reference = Extractor::with(&schema, Decoder::Reference);
         for event in events {
             let text = event.to_string();
+            prop_assert_eq!(extractor.extract(text.as_bytes()), reference.extract(text.as_bytes()));
             match extractor.extract(text.as_bytes()) {
                 Ok(extracted) => {
                     prop_assert!(event.is_object());

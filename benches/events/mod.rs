@@ -39,7 +39,19 @@ pub(crate) enum Numbers {
 }
 
 impl Shape {
-    /// 328 bytes on average: 20 fields and an event time, 12 watched.
+    pub(crate) const NAMES: [&str; 9] = [
+        "flat",
+        "wide",
+        "nested",
+        "shuffled",
+        "escaped",
+        "spaced",
+        "long_numbers",
+        "1kB",
+        "10kB",
+    ];
+
+    /// 20 fields and an event time in about 330 bytes, 12 watched.
     pub(crate) const FLAT: Self = Self {
         fields: 20,
         watched: 12,
@@ -97,7 +109,7 @@ impl Shape {
     }
 
     fn path(self, field: usize) -> Vec<String> {
-        let name = format!("field{field:02}");
+        let name = format!("fld{field:03}");
         match self.nested {
             true => vec![format!("part{}", field / 5), name],
             false => vec![name],
@@ -169,11 +181,11 @@ impl Shape {
                     false => format!("\"{category}\""),
                 }
             }
-            (false, Numbers::Short) if field % 3 == 0 => rng.u32(..1_000).to_string(),
+            (false, Numbers::Short) if field.is_multiple_of(3) => rng.u32(..1_000).to_string(),
             (false, Numbers::Short) => format!("{:.2}", rng.f64() * 1_000.0),
             (false, Numbers::Long) => format!("{:?}", rng.f64() * 1_000.0),
         };
-        self.member(&format!("field{field:02}"), &value)
+        self.member(&format!("fld{field:03}"), &value)
     }
 
     fn category(self, i: usize) -> String {
