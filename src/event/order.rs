@@ -105,12 +105,14 @@ impl Order {
     ) -> usize {
         let token = scan.text.as_bytes().get(at..value).unwrap_or_default();
         self.misses += 1;
+        // The next key is never the first, whether this one is kept or not: only the first
+        // prediction is without a comma, and only the first key may be.
         if token.len() > MOST_BYTES {
-            return index;
+            return index + 1;
         }
         if let Some(predicted) = self.predicted.get_mut(index) {
             predicted.set(token, child);
-        } else if index < MOST_KEYS {
+        } else if index == self.predicted.len() && index < MOST_KEYS {
             let mut predicted = Predicted {
                 head: [0; HEAD],
                 len: 0,
@@ -273,5 +275,17 @@ mod tests {
         let long = "k".repeat(MOST_BYTES + 1);
         order.learn(Scan { text: &long }, 0, long.len(), None, 0);
         assert_eq!(order.predicted[0].len, 4);
+    }
+
+    #[test]
+    fn a_key_after_one_that_is_too_long_to_keep_is_not_taken_for_the_first() {
+        let long = format!("\"{}\":", "k".repeat(MOST_BYTES));
+        let mut order = Order::default();
+        predicted(&mut order, &[&long, ",\"b\":"]);
+        assert!(order.predicted.is_empty());
+        predicted(&mut order, &["\"a\":", ",\"b\":"]);
+        let index = order.learn(Scan { text: &long }, 0, long.len(), None, 0);
+        let without_comma = Scan { text: "\"a\":1" };
+        assert!(order.follow(without_comma, 0, index).is_none());
     }
 }

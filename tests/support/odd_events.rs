@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "a",
     "b",
     "c",
@@ -18,6 +18,11 @@ const NAMES: [&str; 12] = [
     "",
     "a key of more than thirty-two bytes, with blanks",
     "q\"",
+    "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\
+     kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk",
     "00",
     "k",
 ];
@@ -67,9 +72,7 @@ impl Producer {
         }
         text.push('{');
         for (i, member) in members.into_iter().enumerate() {
-            if i > 0 {
-                text.push_str(self.comma);
-            }
+            self.comma(i, &mut text, rng);
             key(self.names[member], &mut text, rng);
             text.push_str(self.colon);
             self.value(self.kinds[member], 0, &mut text, rng);
@@ -85,6 +88,14 @@ impl Producer {
             (0..=rng.usize(..3)).for_each(|_| damage(&mut bytes, rng));
         }
         bytes
+    }
+
+    /// Before every member but the first; now and then only before the first.
+    fn comma(&self, member: usize, out: &mut String, rng: &mut Rng) {
+        let misplaced = rng.u8(..100) == 0;
+        if (member > 0) != misplaced {
+            out.push_str(self.comma);
+        }
     }
 
     fn value(&self, kind: u8, depth: usize, out: &mut String, rng: &mut Rng) {
@@ -104,9 +115,7 @@ impl Producer {
     fn list(&self, depth: usize, out: &mut String, rng: &mut Rng) {
         out.push('[');
         for i in 0..rng.usize(..4) {
-            if i > 0 {
-                out.push_str(self.comma);
-            }
+            self.comma(i, out, rng);
             self.value(rng.u8(..16), depth + 1, out, rng);
         }
         out.push(']');
@@ -115,9 +124,7 @@ impl Producer {
     fn object(&self, depth: usize, out: &mut String, rng: &mut Rng) {
         out.push('{');
         for i in 0..rng.usize(..4) {
-            if i > 0 {
-                out.push_str(self.comma);
-            }
+            self.comma(i, out, rng);
             key(name(rng), out, rng);
             out.push_str(self.colon);
             self.value(rng.u8(..16), depth + 1, out, rng);
