@@ -120,6 +120,7 @@ fn rounded(significand: u64, exponent: i32) -> Option<f64> {
         return Some(if exponent < 0 { x / power } else { x * power });
     }
     match exponent {
+        _ if significand == 0 => Some(0.0),
         0 => Some(significand as f64),
         ..0 => divided(significand, scale),
         _ => None,
@@ -221,6 +222,9 @@ mod tests {
     #[case("9999999999999999999")]
     #[case("-9223372036854775808")]
     #[case("1e-400")]
+    #[case("0e-23")]
+    #[case("-0e-25")]
+    #[case("0e9999")]
     #[case("5e-324")]
     #[case("1.7976931348623157E+308")]
     #[case("0.1000000000000000055511151231257827021181583404541015625")]

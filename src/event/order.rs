@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 256;
 const LOOK_AHEAD: usize = 2;
 
 /// Bytes that are compared together; most keys have fewer.
-const HEAD: usize = 32;
+const WORD: usize = 16;
 
 /// Objects after which it is asked whether prediction helps, and how many more go without it if not.
 const TRIAL: u32 = 8;
@@ -32,11 +32,12 @@ pub(super) struct Order {
 /// What lies before one value of an object, and the child that the key in it leads to.
 #[derive(Debug, Clone)]
 struct Predicted {
-    head: [u8; HEAD],
+    /// Its first bytes, the very first the least significant, and which bits of them there are.
+    words: [u128; 2],
+    masks: [u128; 2],
     len: u32,
     child: Option<u32>,
-    /// What does not fit in the head.
-    rest: Vec<u8>,
+    token: Vec<u8>,
 }
 
 /// A key that came as predicted.
@@ -114,10 +115,11 @@ impl Order {
             predicted.set(token, child);
         } else if index == self.predicted.len() && index < MOST_KEYS {
             let mut predicted = Predicted {
-                head: [0; HEAD],
+                words: [0; 2],
+                masks: [0; 2],
                 len: 0,
                 child,
-                rest: Vec::new(),
+                token: Vec::new(),
             };
             predicted.set(token, child);
             self.predicted.push(predicted);
@@ -128,15 +130,18 @@ impl Order {
 
 impl Predicted {
     fn set(&mut self, token: &[u8], child: Option<u32>) {
-        let (head, rest) = token.split_at(token.len().min(HEAD));
-        self.head = [0; HEAD];
-        for (to, byte) in self.head.iter_mut().zip(head) {
-            *to = *byte;
+        let mut bytes = token.iter();
+        for (word, mask) in self.words.iter_mut().zip(&mut self.masks) {
+            (*word, *mask) = (0, 0);
+            for (i, byte) in bytes.by_ref().take(WORD).enumerate() {
+                *word |= u128::from(*byte) << (8 * i);
+                *mask |= 0xff << (8 * i);
+            }
         }
         self.len = token.len() as u32;
         self.child = child;
-        self.rest.clear();
-        self.rest.extend_from_slice(rest);
+        self.token.clear();
+        self.token.extend_from_slice(token);
     }
 
     #[inline(always)]
@@ -150,47 +155,27 @@ impl Predicted {
 
     #[inline(always)]
     fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
-        let len = self.len as usize;
         let there = scan.text.as_bytes().get(at..).unwrap_or_default();
-        match there.first_chunk::<HEAD>() {
-            Some(window) if len <= HEAD => {
-                let masks = &MASKS[len];
-                let differs = |i: usize| (window[i] ^ self.head[i]) & masks[i];
-                // No early exit, so that all bytes are compared at once.
-                let mut all = 0;
-                for i in 0..HEAD {
-                    all |= differs(i);
-                }
-                all == 0
-            }
+        match there.first_chunk() {
+            Some(word) if self.len as usize <= WORD => self.differs(0, *word) == 0,
             _ => self.lies_at_the_start_of(there),
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn lies_at_the_start_of(&self, there: &[u8]) -> bool {
-        let head = &self.head[..HEAD.min(self.len as usize)];
-        there
-            .strip_prefix(head)
-            .is_some_and(|after| after.starts_with(&self.rest))
-    }
-}
-
-/// For each length, the bytes of a head that are compared.
-static MASKS: [[u8; HEAD]; HEAD + 1] = masks();
-
-const fn masks() -> [[u8; HEAD]; HEAD + 1] {
-    let mut masks = [[0; HEAD]; HEAD + 1];
-    let mut len = 0;
-    while len <= HEAD {
-        let mut i = 0;
-        while i < len {
-            masks[len][i] = 0xff;
-            i += 1;
+        match there.as_chunks() {
+            ([first, second, ..], _) if self.len as usize <= 2 * WORD => {
+                self.differs(0, *first) | self.differs(1, *second) == 0
+            }
+            _ => there.starts_with(&self.token),
         }
-        len += 1;
     }
-    masks
+
+    #[inline(always)]
+    fn differs(&self, i: usize, word: [u8; WORD]) -> u128 {
+        (u128::from_le_bytes(word) ^ self.words[i]) & self.masks[i]
+    }
 }
 
 #[cfg(test)]
