@@ -3,6 +3,8 @@
 //! The events are the flights of `fixtures/`, each against 13 features, and made ones of several
 //! shapes; a `serde_json::Value` walk over the same bytes stands beside the extractor for comparison.
 
+#[path = "../tests/support/definition.rs"]
+mod definition;
 mod events;
 
 use std::hint::black_box;
@@ -14,13 +16,14 @@ use divan::counter::{BytesCount, ItemsCount};
 use flate2::read::GzDecoder;
 use psiren::config::{Decoder, TimestampField, field_path};
 use psiren::drift::{
-    Binning, Cell, Closed, Finder, Found, Layout, PaneCounts, PaneId, PaneSpec, PartitionPanes,
-    Smoothing, Value, WindowRing, WindowSpec, psi,
+    Binning, Cell, Closed, ClosedBy, Finder, Found, Layout, PaneCounts, PaneId, PaneSpec,
+    PartitionPanes, Smoothing, Trigger, Value, WindowRing, WindowSpec, psi,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField, TimeReader};
 use psiren::reference::{self, LoadOptions};
 use serde_json::Value as Json;
 
+use definition::definition;
 use events::Shape;
 
 const DAY: i64 = 86_400_000;
@@ -195,6 +198,37 @@ fn close_window(bencher: Bencher<'_, '_>, panes: i64) {
         ring.close(PaneId(next), [])
     };
     (0..panes).for_each(|_| drop(turn()));
+    bencher.bench_local(turn);
+}
+
+/// A pane enters, the window over 60 panes of so many features of 20 buckets closes and is judged.
+#[divan::bench(args = [12, 1000])]
+fn close_and_judge(bencher: Bencher<'_, '_>, features: usize) {
+    let window = WindowSpec {
+        size_ms: 60 * DAY,
+        slide_ms: DAY,
+    };
+    let definition = definition(features, PANES, window);
+    let layout = definition.layout();
+    let mut pane = PaneCounts::zero(&layout);
+    for bucket in 0..20 {
+        pane.record(&layout, &vec![Cell::Bucket(bucket); features]);
+    }
+    let mut ring = WindowRing::new(layout.clone(), PANES, window);
+    let mut next = 0;
+    let mut turn = move || {
+        ring.add(PaneId(next), &pane);
+        next += 1;
+        let snapshot = ring.close(PaneId(next), []);
+        definition.evaluate(
+            &layout,
+            &snapshot,
+            Trigger::Final,
+            ClosedBy::Watermark,
+            None,
+        )
+    };
+    (0..60).for_each(|_| drop(turn()));
     bencher.bench_local(turn);
 }
 

@@ -60,10 +60,14 @@ impl Psi {
 #[must_use]
 pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Option<Psi> {
     debug_assert_eq!(reference.len(), production.len());
-    let reference: Vec<f64> = shares(reference.iter().copied(), smoothing)?.collect();
-    let production: Vec<f64> = shares(production.iter().copied(), smoothing)?.collect();
-    let shares = reference.iter().zip(&production);
-    let terms: Vec<f64> = shares.map(|(p, q)| term(*p, *q)).collect();
+    let shares = |counts: &[u64]| -> Option<Vec<f64>> {
+        let share = Share::of(counts, None, smoothing)?;
+        Some(counts.iter().map(|&c| share.smoothed(c)).collect())
+    };
+    let reference = shares(reference)?;
+    let production = shares(production)?;
+    let pairs = reference.iter().zip(&production);
+    let terms: Vec<f64> = pairs.map(|(p, q)| term(*p, *q)).collect();
     let total: f64 = terms.iter().sum();
     total.is_finite().then_some(Psi {
         total,
@@ -73,14 +77,23 @@ pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Optio
     })
 }
 
-/// The `total` of [`psi`], bit for bit, without what it is made of.
+/// The `total` of [`psi`], bit for bit, without what it is made of. `last` are the counts of one
+/// more bucket.
+#[must_use]
 pub fn psi_total(
-    reference: impl Iterator<Item = u64> + Clone,
-    production: impl Iterator<Item = u64> + Clone,
+    reference: &[u64],
+    production: &[u64],
+    last: Option<(u64, u64)>,
     smoothing: Smoothing,
 ) -> Option<f64> {
-    let shares = shares(reference, smoothing)?.zip(shares(production, smoothing)?);
-    let total: f64 = shares.map(|(p, q)| term(p, q)).sum();
+    debug_assert_eq!(reference.len(), production.len());
+    let p = Share::of(reference, last.map(|(p, _)| p), smoothing)?;
+    let q = Share::of(production, last.map(|(_, q)| q), smoothing)?;
+    let both = |(&a, &b): (&u64, &u64)| term(p.smoothed(a), q.smoothed(b));
+    let mut total: f64 = reference.iter().zip(production).map(both).sum();
+    if let Some((a, b)) = &last {
+        total += both((a, b));
+    }
     total.is_finite().then_some(total)
 }
 
@@ -88,26 +101,38 @@ fn term(p: f64, q: f64) -> f64 {
     (q - p) * (q / p).ln()
 }
 
-fn shares(
-    counts: impl Iterator<Item = u64> + Clone,
+/// Turns the counts of one side into shares.
+struct Share {
+    /// Of all buckets.
+    total: f64,
+    /// The total of [`Smoothing::Half`].
+    total_with_halves: f64,
     smoothing: Smoothing,
-) -> Option<impl Iterator<Item = f64>> {
-    let total: u64 = counts.clone().sum();
-    if total == 0 {
-        return None;
+}
+
+impl Share {
+    /// `None` without values.
+    fn of(counts: &[u64], last: Option<u64>, smoothing: Smoothing) -> Option<Self> {
+        let sum = counts.iter().sum::<u64>() + last.unwrap_or(0);
+        let buckets = counts.len() + usize::from(last.is_some());
+        let total = sum as f64;
+        (sum > 0).then_some(Self {
+            total,
+            total_with_halves: total + 0.5 * buckets as f64,
+            smoothing,
+        })
     }
-    let n = total as f64;
-    let buckets = counts.clone().count() as f64;
-    Some(counts.map(move |c| {
-        let share = c as f64 / n;
-        match smoothing {
+
+    fn smoothed(&self, count: u64) -> f64 {
+        let share = count as f64 / self.total;
+        match self.smoothing {
             Smoothing::Clip(epsilon) => share.max(epsilon),
-            Smoothing::Replace(epsilon) if c == 0 => epsilon,
+            Smoothing::Replace(epsilon) if count == 0 => epsilon,
             Smoothing::Replace(_) => share,
             Smoothing::Add(epsilon) => share + epsilon,
-            Smoothing::Half => (c as f64 + 0.5) / (n + 0.5 * buckets),
+            Smoothing::Half => (count as f64 + 0.5) / self.total_with_halves,
         }
-    }))
+    }
 }
 
 #[cfg(test)]
@@ -153,9 +178,12 @@ mod tests {
         ) {
             let (p, q): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
             for smoothing in ALL {
-                let alone = psi_total(p.iter().copied(), q.iter().copied(), smoothing);
+                let alone = psi_total(&p, &q, None, smoothing);
                 let with_terms = psi(&p, &q, smoothing).map(|psi| psi.total);
                 prop_assert_eq!(alone.map(f64::to_bits), with_terms.map(f64::to_bits));
+                let (last, (p, q)) = (p.len() - 1, (&p[..], &q[..]));
+                let apart = psi_total(&p[..last], &q[..last], Some((p[last], q[last])), smoothing);
+                prop_assert_eq!(alone.map(f64::to_bits), apart.map(f64::to_bits));
             }
         }
 

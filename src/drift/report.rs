@@ -65,13 +65,9 @@ impl FeatureDefinition {
 
     /// The total of [`psi`](Self::psi).
     fn psi_total(&self, buckets: &[u64], missing: u64, smoothing: Smoothing) -> Option<f64> {
-        let last = |missing| (self.missing == MissingRule::Bucket).then_some(missing);
-        let reference = self.reference.counts.iter().copied();
-        psi_total(
-            reference.chain(last(self.reference.missing)),
-            buckets.iter().copied().chain(last(missing)),
-            smoothing,
-        )
+        let last =
+            (self.missing == MissingRule::Bucket).then_some((self.reference.missing, missing));
+        psi_total(&self.reference.counts, buckets, last, smoothing)
     }
 
     /// Names of the PSI's terms: the buckets', then `missing` when that is a bucket.

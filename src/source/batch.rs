@@ -106,8 +106,8 @@ impl Source for BatchSource {
         let taken = batch.len();
         let bytes = hand_over(&batch, take, &mut self.forwarded, &mut self.errors);
         drop(batch);
-        if taken > 0 {
-            self.batch = next_batch(self.batch, bytes / taken);
+        if let Some(record_bytes) = bytes.checked_div(taken) {
+            self.batch = next_batch(self.batch, record_bytes);
         }
         match self.errors.pop_front() {
             Some(error) => Err(error),

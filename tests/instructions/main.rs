@@ -12,6 +12,8 @@
 
 mod baseline;
 mod count;
+#[path = "../support/definition.rs"]
+mod definition;
 #[path = "../../benches/kafka/events.rs"]
 mod events;
 #[expect(

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use psiren::config::{TimestampField, field_path};
-use psiren::drift::edges::bucket_of;
 use psiren::drift::{
-    Binning, Cell, Closed, ClosedBy, Definition, FeatureDefinition, FeatureReference,
-    IncidentRules, Layout, MissingRule, Pane, PaneCounts, PaneId, PaneSpec, PartitionPanes,
-    Smoothing, Thresholds, Trigger, WindowBounds, WindowRing, WindowSnapshot, WindowSpec,
+    Binning, Cell, Closed, ClosedBy, Finder, Layout, Pane, PaneCounts, PaneId, PaneSpec,
+    PartitionPanes, Trigger, Value, WindowBounds, WindowRing, WindowSnapshot, WindowSpec,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField};
 use psiren::reference::{self, LoadOptions};
@@ -16,6 +14,7 @@ use psiren::state::UnitState;
 use psiren::state::codec;
 use tempfile::TempDir;
 
+use crate::definition::definition;
 use crate::events::Shape;
 
 /// Those whose cost is recorded.
@@ -132,13 +131,18 @@ fn count_events(shape: Shape, times: u64) {
 
 fn find_buckets(edges: u32, times: u64) {
     let edges: Vec<f64> = (0..edges).map(f64::from).collect();
+    let finder = Finder::new(&Binning::Numeric {
+        edges: edges.clone(),
+        closed: Closed::Right,
+        float32: false,
+    });
     // Steps of the golden ratio, as benches/core.rs has them; dear, and so made before.
     let greatest = edges.len() as f64;
     let values: Vec<f64> = (0..1000)
         .map(|i| f64::from(i) * 0.618_034 % 1.0 * greatest)
         .collect();
     for x in values.iter().cycle().take(times as usize) {
-        black_box(bucket_of(black_box(&edges), Closed::Right, *x));
+        black_box(black_box(&finder).cell(Value::Number(*x)));
     }
 }
 
@@ -161,38 +165,11 @@ fn close_windows<const N: usize>(buckets: [usize; N], panes: i64, times: u64) {
 
 /// A window of 1,000 features of 20 buckets is judged.
 fn evaluate(times: u64) {
-    let feature = |i: usize| FeatureDefinition {
-        reference: FeatureReference {
-            name: format!("f{i}"),
-            column: format!("f{i}"),
-            binning: Binning::Numeric {
-                edges: (0..19).map(f64::from).collect(),
-                closed: Closed::Right,
-                float32: false,
-            },
-            counts: (1..=20).map(|bucket| 1000 + bucket).collect(),
-            missing: 0,
-            min: Some(0.0),
-            max: Some(20.0),
-        },
-        thresholds: Thresholds::default(),
-        min_events: 1,
-        missing: MissingRule::Exclude,
-        redact: false,
+    let window = WindowSpec {
+        size_ms: 60 * MINUTE,
+        slide_ms: MINUTE,
     };
-    let definition = Definition {
-        monitor: "bench".to_owned(),
-        features: (0..1000).map(feature).collect(),
-        panes: PANES,
-        window: WindowSpec {
-            size_ms: 60 * MINUTE,
-            slide_ms: MINUTE,
-        },
-        smoothing: Smoothing::default(),
-        incidents: IncidentRules::default(),
-        reference_id: String::new(),
-        definition_id: String::new(),
-    };
+    let definition = definition(1000, PANES, window);
     let layout = definition.layout();
     let snapshot = WindowSnapshot {
         bounds: WindowBounds {

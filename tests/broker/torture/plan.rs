@@ -94,7 +94,11 @@ impl Plan {
             monitors: Vec::new(),
             // Neighbouring seeds, as the rounds of one run have them, take turns.
             threads: if seed.is_multiple_of(2) { 1 } else { 2 },
-            way: if seed % 3 == 0 { Way::Plain } else { Way::Fast },
+            way: if seed.is_multiple_of(3) {
+                Way::Plain
+            } else {
+                Way::Fast
+            },
             checkpoint_ms: rng.u64(30..400),
             _folder: folder,
         };
