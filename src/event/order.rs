@@ -37,7 +37,8 @@ struct Predicted {
     masks: [u128; 2],
     len: u32,
     child: Option<u32>,
-    token: Vec<u8>,
+    /// All of it, where it is longer than the words.
+    long: Vec<u8>,
 }
 
 /// A key that came as predicted.
@@ -119,7 +120,7 @@ impl Order {
                 masks: [0; 2],
                 len: 0,
                 child,
-                token: Vec::new(),
+                long: Vec::new(),
             };
             predicted.set(token, child);
             self.predicted.push(predicted);
@@ -140,8 +141,10 @@ impl Predicted {
         }
         self.len = token.len() as u32;
         self.child = child;
-        self.token.clear();
-        self.token.extend_from_slice(token);
+        self.long.clear();
+        if token.len() > 2 * WORD {
+            self.long.extend_from_slice(token);
+        }
     }
 
     #[inline(always)]
@@ -164,12 +167,17 @@ impl Predicted {
 
     #[inline(never)]
     fn lies_at_the_start_of(&self, there: &[u8]) -> bool {
-        match there.as_chunks() {
-            ([first, second, ..], _) if self.len as usize <= 2 * WORD => {
-                self.differs(0, *first) | self.differs(1, *second) == 0
-            }
-            _ => there.starts_with(&self.token),
+        let len = self.len as usize;
+        if len > 2 * WORD {
+            return there.starts_with(&self.long);
         }
+        // Near the end of the text there may be less than the words hold.
+        let mut words = [0; 2 * WORD];
+        for (to, byte) in words.iter_mut().zip(there) {
+            *to = *byte;
+        }
+        let (words, _) = words.as_chunks();
+        there.len() >= len && self.differs(0, words[0]) | self.differs(1, words[1]) == 0
     }
 
     #[inline(always)]
