@@ -21,7 +21,7 @@ pub(crate) struct Command {
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     /// Records on the topic
-    #[arg(long, env = "PSIREN_BENCH_RECORDS", default_value_t = 4_000_000)]
+    #[arg(long, env = "PSIREN_BENCH_RECORDS", default_value_t = 6_000_000)]
     pub(crate) records: u64,
     /// Runs of each contestant, one of each in turn
     #[arg(long, env = "PSIREN_BENCH_ROUNDS", default_value_t = 5)]
@@ -56,7 +56,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "5s")]
     pub(crate) checkpoint: String,
     /// Ask psiren for its metrics so often while it reads, in milliseconds; each answer counts as its CPU time
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 250)]
     pub(crate) scrape_ms: u64,
     /// Records for Python with orjson and numpy; the naive loop reads a tenth of them
     #[arg(long, default_value_t = 400_000)]

@@ -233,12 +233,16 @@ impl Psiren {
 
     /// The most memory this process ever had resident, in MiB.
     pub(crate) fn peak_mib(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.process.id());
+        let status = format!("/proc/{}/status", self.process_id());
         let status = fs::read_to_string(status).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kib: u64 = kib.and_then(|n| n.trim().parse().ok()).expect("a number");
         kib / 1024
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where `/metrics` and the others are, as `host:port`.

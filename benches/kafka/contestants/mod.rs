@@ -175,14 +175,24 @@ impl Pace {
 
 /// Seconds of CPU time of all children that have ended.
 fn cpu_of_children() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("/proc");
+    cpu("/proc/self/stat", 16)
+}
+
+/// Seconds of CPU time that a running process has had.
+fn cpu_of(process: u32) -> f64 {
+    cpu(&format!("/proc/{process}/stat"), 14)
+}
+
+/// User and system time, which stand from that field on.
+fn cpu(stat: &str, from: usize) -> f64 {
+    let stat = fs::read_to_string(stat).expect("/proc");
     // The name in parentheses may hold anything; what follows begins with field 3. See proc_pid_stat(5).
     let (_, after) = stat.rsplit_once(')').expect("a name");
     let field = |n: usize| -> f64 {
         let field = after.split_whitespace().nth(n - 3);
         field.and_then(|text| text.parse().ok()).expect("a number")
     };
-    (field(16) + field(17)) / TICKS
+    (field(from) + field(from + 1)) / TICKS
 }
 
 /// The most memory this process ever had resident.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{LIMIT, Run, Task, cpu_of_children, windows_of};
+use super::{LIMIT, Run, Task, cpu_of, windows_of};
 use crate::load;
 use crate::psiren::Home;
 use crate::row::Row;
@@ -62,18 +62,21 @@ checkpoint_interval = "{checkpoint}"
     }
 }
 
-/// Its rate is between the first and the last answer of `/metrics` that saw it in the middle of the topic; its CPU time
-/// that of the whole process, from its start until it has ended by SIGTERM.
+/// Its rate and its CPU time are those between the first and the last answer of `/metrics` that saw it in the middle of
+/// the topic: it starts once and reads for years.
 pub(super) fn run(config: &Path, settings: &Settings) -> Run {
     let text = fs::read_to_string(config).expect("the configuration");
     let last_end_ms = last_window_end(config, settings);
     let home = Home::with_config(&text);
-    let before = cpu_of_children();
     let psiren = home.start();
     let mut seen = Vec::new();
     wait_until_read(settings, || {
         let consumed = psiren.consumed();
-        seen.push((Instant::now(), consumed));
+        seen.push(Seen {
+            at: Instant::now(),
+            records: consumed,
+            cpu: cpu_of(psiren.process_id()),
+        });
         consumed
     });
     wait::until("the last window", LIMIT, || {
@@ -84,13 +87,20 @@ pub(super) fn run(config: &Path, settings: &Settings) -> Run {
     assert_eq!(counted, Some(settings.records as f64));
     let peak_mib = psiren.peak_mib() as f64;
     psiren.terminate();
-    let cpu = cpu_of_children() - before;
     compare(&home.rows(), &windows_of(config));
+    let (rate, cpu_us) = between(&seen, settings.records);
     Run {
-        rate: rate(&seen, settings.records),
-        cpu_us: cpu * 1e6 / settings.records as f64,
+        rate,
+        cpu_us,
         peak_mib,
     }
+}
+
+/// What an answer of `/metrics` said, and the CPU time until then.
+struct Seen {
+    at: Instant,
+    records: f64,
+    cpu: f64,
 }
 
 fn wait_until_read(settings: &Settings, mut consumed: impl FnMut() -> f64) {
@@ -101,15 +111,15 @@ fn wait_until_read(settings: &Settings, mut consumed: impl FnMut() -> f64) {
     }
 }
 
-fn rate(seen: &[(Instant, f64)], records: u64) -> f64 {
-    let middle = |(_, n): &&(Instant, f64)| *n > 0.0 && *n < records as f64;
-    let (first, last) = (
-        seen.iter().find(middle),
-        seen.iter().rev().find(|s| middle(s)),
-    );
+/// Records a second, and microseconds of CPU time a record.
+fn between(seen: &[Seen], records: u64) -> (f64, f64) {
+    let middle = |seen: &&Seen| seen.records > 0.0 && seen.records < records as f64;
+    let (first, last) = (seen.iter().find(middle), seen.iter().rev().find(middle));
     match (first, last) {
-        (Some((from, a)), Some((to, b))) if to > from => {
-            (b - a) / to.duration_since(*from).as_secs_f64()
+        (Some(first), Some(last)) if last.records > first.records => {
+            let read = last.records - first.records;
+            let seconds = last.at.duration_since(first.at).as_secs_f64();
+            (read / seconds, (last.cpu - first.cpu) * 1e6 / read)
         }
         _ => panic!(
             "psiren read everything between two questions; give it more --records than {records}"
