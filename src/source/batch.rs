@@ -10,11 +10,9 @@ use crate::config::KafkaConfig;
 
 /// Records in a run: enough that what is done once per run costs nothing, few enough for a cache.
 const RUN: usize = 256;
-/// A batch keeps what librdkafka holds of its messages until the last one is counted. It is to be
-/// small enough for a cache, but not so small that turns of the loop count; of large records it is
-/// small for the memory's sake. The first one is small because nothing is known of the records yet.
-const NEAR_BYTES: usize = 256 << 10;
-const MOST_BYTES: usize = 4 << 20;
+/// A batch keeps librdkafka's buffers until its last record is counted, so it is to hold no more
+/// than about this, after one that is small because nothing is known of the records yet.
+const BATCH_BYTES: usize = 4 << 20;
 const FIRST_BATCH: usize = 64;
 /// How often partitions that gave nothing are forwarded again.
 const FORWARD_AGAIN: Duration = Duration::from_secs(1);
@@ -137,9 +135,7 @@ impl Source for BatchSource {
 /// Records of the next batch, where this one of `batch` had `record_bytes` in each: not much more
 /// than this one, so that a few small records before large ones do no harm.
 fn next_batch(batch: usize, record_bytes: usize) -> usize {
-    let of = |bytes: usize| bytes / record_bytes.max(1);
-    let next = of(NEAR_BYTES).max(of(MOST_BYTES).min(FIRST_BATCH));
-    next.clamp(1, batch.saturating_mul(2))
+    (BATCH_BYTES / record_bytes.max(1)).clamp(1, batch.saturating_mul(2))
 }
 
 /// Gives the messages to `take`, run by run, and says how many bytes they had.
@@ -222,8 +218,7 @@ mod tests {
     #[test]
     fn a_batch_holds_about_as_many_bytes_as_it_may() {
         assert_eq!(next_batch(64, 300), 128);
-        assert_eq!(next_batch(4096, 300), NEAR_BYTES / 300);
-        assert_eq!(next_batch(4096, 10 << 10), 64);
+        assert_eq!(next_batch(1 << 20, 300), BATCH_BYTES / 300);
         assert_eq!(next_batch(4096, 1 << 20), 4);
         assert_eq!(next_batch(4, 100 << 20), 1);
         assert_eq!(next_batch(1, 0), 2);

@@ -36,6 +36,16 @@ pub(crate) const NOT_RUN: &[NotRun] = &[
         reason: "Kafka's own command; tests/broker/cases/security.rs gives these rights on a real broker",
     },
     NotRun {
+        document: "docs/performance.md",
+        first_line: "psiren bench --config psiren.toml",
+        reason: "README.md has the same command, which runs",
+    },
+    NotRun {
+        document: "docs/performance.md",
+        first_line: "cargo bench --bench kafka",
+        reason: "compiles everything in release, and then takes minutes of a quiet machine",
+    },
+    NotRun {
         document: "docs/operations.md",
         first_line: "psiren trigger --url https://psiren.example.com/prefix --token-file /run/secrets/token --fail-on likely",
         reason: "asks an address that is only an example; tests/it/client.rs uses the same options on loopback",
