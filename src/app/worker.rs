@@ -1,6 +1,6 @@
 //! The consuming loop: one thread owns a consumer, its partitions and all that is counted of them.
 //!
-//! No channel, lock, clock or allocation is used per record. A checkpoint is handed over and the loop goes on;
+//! No channel, lock or clock is used per record. A checkpoint is handed over and the loop goes on;
 //! one is in flight at a time, and when that one does not come back, the loop stops to take
 //! offsets rather than let sealed panes pile up. See [`holding`] for what is held and who waits.
 
@@ -164,6 +164,7 @@ impl<S: Source + 'static> Loop<S> {
             .collect();
         let mut after_close = vec![0; closed.len()];
         let mut first_at = None;
+        let mut handed_over = 0;
         let handed = self.worker.source.drain(WAIT, most, &mut |run| {
             let now = *first_at.get_or_insert_with(Instant::now);
             let is = |p: &&mut Partition| {
@@ -174,12 +175,12 @@ impl<S: Source + 'static> Loop<S> {
                 return;
             };
             partition.arrived = now;
+            handed_over += run.len();
             for unit in &mut partition.units {
                 let i = unit.monitor;
                 after_close[i] += unit.take(run, &mut counters[i], closed[i], now);
             }
         });
-        let handed_over = *handed.as_ref().unwrap_or(&0);
         if first_at.is_some() || !self.worker.source.has_queued() {
             self.worker.heartbeat.beat();
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::kafka::{KafkaSource, classify, is_told_elsewhere};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::kafka::{BATCH, KafkaSource, Listener, classify, is_told_elsewhere};
 use super::native::queue::{Batch, BatchQueue, Message};
 use super::{Record, Source, SourceError, TopicPartition};
 use crate::config::KafkaConfig;
@@ -20,20 +22,28 @@ const FORWARD_AGAIN: Duration = Duration::from_secs(1);
 /// Reads by the batch from a queue of its own, to which every assigned partition is forwarded.
 pub struct BatchSource {
     // Dropped before the consumer, which is closed with its last owner.
-    queue: BatchQueue<super::kafka::Listener>,
+    queue: BatchQueue<Listener>,
     plain: KafkaSource,
     forwarded: Vec<Forwarded>,
     forwarded_at: Instant,
-    /// What befell partitions and was not told yet.
-    errors: VecDeque<SourceError>,
+    errors: Errors,
     /// Records of the next batch.
     batch: usize,
 }
+
+/// What befell partitions and was not told yet.
+type Errors = VecDeque<(Option<TopicPartition>, SourceError)>;
 
 struct Forwarded {
     partition: TopicPartition,
     /// It gave something since it was last forwarded.
     heard: bool,
+    /// The offset after the last record that was handed over, or where the assignment began.
+    next: i64,
+    /// librdkafka's position after an error that it counted as a message.
+    spoiled: Option<i64>,
+    /// The position has to be put back.
+    put_back: bool,
 }
 
 impl BatchSource {
@@ -46,7 +56,7 @@ impl BatchSource {
             plain,
             forwarded: Vec::new(),
             forwarded_at: Instant::now(),
-            errors: VecDeque::new(),
+            errors: Errors::new(),
             batch: FIRST_BATCH,
         })
     }
@@ -58,13 +68,36 @@ impl BatchSource {
             return Ok(());
         }
         self.forwarded_at = Instant::now();
-        for Forwarded { partition, heard } in &mut self.forwarded {
-            if !std::mem::take(heard) {
-                let TopicPartition { topic, partition } = partition;
+        for forwarded in &mut self.forwarded {
+            if !std::mem::take(&mut forwarded.heard) {
+                let TopicPartition { topic, partition } = &forwarded.partition;
                 self.queue.forward(topic, *partition).map_err(refused)?;
             }
         }
         Ok(())
+    }
+
+    /// librdkafka takes the error of a partition, when it comes in a batch, for a message at the
+    /// offset that could not be fetched, and its position for the one behind. A pause would go on
+    /// from there, without what lies at that offset, so the position is put back at once.
+    fn put_back(&mut self) {
+        for f in self.forwarded.iter_mut().filter(|f| f.put_back) {
+            f.put_back = false;
+            if let Err(error) = self.plain.seek(&f.partition, f.next) {
+                self.errors.push_back((Some(f.partition.clone()), error));
+            }
+        }
+    }
+
+    fn forget(&mut self, partition: &TopicPartition) {
+        self.forwarded.retain(|f| f.partition != *partition);
+        self.errors.retain(|(of, _)| of.as_ref() != Some(partition));
+    }
+
+    fn next_error(&mut self) -> Result<(), SourceError> {
+        self.errors
+            .pop_front()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
@@ -76,15 +109,19 @@ impl Source for BatchSource {
         } = partition;
         self.queue.forward(topic, *number).map_err(refused)?;
         self.plain.assign(partition, offset)?;
+        self.forget(partition);
         self.forwarded.push(Forwarded {
             partition: partition.clone(),
             heard: false,
+            next: offset,
+            spoiled: None,
+            put_back: false,
         });
         Ok(())
     }
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
-        self.forwarded.retain(|f| f.partition != *partition);
+        self.forget(partition);
         self.plain.unassign(partition)
     }
 
@@ -95,24 +132,30 @@ impl Source for BatchSource {
         take: &mut dyn FnMut(&[Record<'_>]),
     ) -> Result<usize, SourceError> {
         // The client's events; and what was fetched before a partition was forwarded, which comes
-        // before what the queue has of it.
+        // before what the queue has of it, so that the queue waits until there is no more of it.
         let early = self.plain.drain(Duration::ZERO, most, take)?;
+        if early > 0 {
+            return Ok(early);
+        }
         self.forward_silent()?;
-        if let Some(error) = self.errors.pop_front() {
-            return Err(error);
+        self.next_error()?;
+        let began = Instant::now();
+        let (mut handed, mut wait) = (0, wait);
+        while handed < most {
+            let room = self.batch.min(most - handed);
+            let batch = self.queue.take(wait, room).map_err(refused)?;
+            let taken = batch.len();
+            let of_records = hand_over(&batch, take, &mut self.forwarded, &mut self.errors);
+            drop(batch);
+            self.put_back();
+            handed += of_records.records;
+            self.batch = next_batch(self.batch, &of_records);
+            wait = Duration::ZERO;
+            if taken < room || !self.errors.is_empty() || began.elapsed() > BATCH {
+                break;
+            }
         }
-        let most = most.saturating_sub(early).min(self.batch);
-        let batch = self.queue.take(wait, most).map_err(refused)?;
-        let taken = batch.len();
-        let bytes = hand_over(&batch, take, &mut self.forwarded, &mut self.errors);
-        drop(batch);
-        if let Some(record_bytes) = bytes.checked_div(taken) {
-            self.batch = next_batch(self.batch, record_bytes);
-        }
-        match self.errors.pop_front() {
-            Some(error) => Err(error),
-            None => Ok(early + taken),
-        }
+        self.next_error().map(|()| handed)
     }
 
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
@@ -128,58 +171,97 @@ impl Source for BatchSource {
     }
 
     fn position(&self, partition: &TopicPartition) -> Option<i64> {
-        self.plain.position(partition)
+        let position = self.plain.position(partition);
+        let known = self.forwarded.iter().find(|f| f.partition == *partition);
+        match known {
+            Some(f) => position.filter(|_| position != f.spoiled).or(Some(f.next)),
+            None => position,
+        }
     }
 }
 
-/// Records of the next batch, where this one of `batch` had `record_bytes` in each: not much more
-/// than this one, so that a few small records before large ones do no harm.
-fn next_batch(batch: usize, record_bytes: usize) -> usize {
-    (BATCH_BYTES / record_bytes.max(1)).clamp(1, batch.saturating_mul(2))
+/// What a batch held.
+#[derive(Default)]
+struct Held {
+    records: usize,
+    bytes: usize,
 }
 
-/// Gives the messages to `take`, run by run, and says how many bytes they had.
+/// Records of the next batch: not much more than this one had, so that a few small records before
+/// large ones do no harm.
+fn next_batch(batch: usize, held: &Held) -> usize {
+    let Some(record_bytes) = held.bytes.checked_div(held.records) else {
+        return batch;
+    };
+    let most = 2 * held.records.max(FIRST_BATCH);
+    (BATCH_BYTES / record_bytes.max(1)).clamp(1, most)
+}
+
+/// Gives the records to `take`, run by run.
 fn hand_over(
     batch: &Batch<'_>,
     take: &mut dyn FnMut(&[Record<'_>]),
     forwarded: &mut [Forwarded],
-    errors: &mut VecDeque<SourceError>,
-) -> usize {
-    let mut bytes = 0;
+    errors: &mut Errors,
+) -> Held {
+    let mut held = Held::default();
     let mut run: Vec<Record<'_>> = Vec::with_capacity(RUN);
     let mut last: Option<(Message<'_>, &str)> = None;
     for message in batch.messages() {
         if let Some(code) = message.error() {
-            match is_told_elsewhere(code) {
-                true => tracing::debug!("{code}"),
-                false => errors.push_back(classify(code)),
-            }
+            note(message, code, forwarded, errors);
             continue;
         }
         let topic = match last {
             Some((before, topic)) if message.is_beside(before) => topic,
             _ => match message.topic() {
-                Ok(topic) => {
-                    flush(&mut run, take);
-                    heard(forwarded, topic, message.partition());
-                    topic
-                }
+                Ok(topic) => topic,
                 Err(error) => {
-                    errors.push_back(refused(error));
+                    errors.push_back((None, refused(error)));
                     continue;
                 }
             },
         };
-        last = Some((message, topic));
-        if run.len() == RUN {
-            flush(&mut run, take);
+        if run.len() == RUN || last.is_some_and(|(before, _)| !message.is_beside(before)) {
+            flush(&mut run, take, forwarded);
         }
+        last = Some((message, topic));
         let record = record(message, topic);
-        bytes += record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
+        held.bytes += record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len);
+        held.records += 1;
         run.push(record);
     }
-    flush(&mut run, take);
-    bytes
+    flush(&mut run, take, forwarded);
+    held
+}
+
+/// Keeps an error until it is told. One offset outside of its log is told for all partitions.
+fn note(
+    message: Message<'_>,
+    code: RDKafkaErrorCode,
+    forwarded: &mut [Forwarded],
+    errors: &mut Errors,
+) {
+    let topic = message.topic().ok();
+    let known = topic.and_then(|topic| find(forwarded, topic, message.partition()));
+    let error = classify(code);
+    let out_of_range = matches!(error, SourceError::OutOfRange);
+    let partition = known.map(|f| {
+        f.spoiled = Some(message.offset() + 1);
+        // An offset outside of the log is decided anew, and not asked for again.
+        f.put_back = !out_of_range;
+        f.partition.clone()
+    });
+    let is_known = |(_, e): &(_, SourceError)| matches!(e, SourceError::OutOfRange);
+    match is_told_elsewhere(code) || (out_of_range && errors.iter().any(is_known)) {
+        true => tracing::debug!("{code}"),
+        false => errors.push_back((partition, error)),
+    }
+}
+
+fn find<'f>(forwarded: &'f mut [Forwarded], topic: &str, number: i32) -> Option<&'f mut Forwarded> {
+    let is = |f: &&mut Forwarded| f.partition.partition == number && f.partition.topic == topic;
+    forwarded.iter_mut().find(is)
 }
 
 fn record<'b>(message: Message<'b>, topic: &'b str) -> Record<'b> {
@@ -193,18 +275,19 @@ fn record<'b>(message: Message<'b>, topic: &'b str) -> Record<'b> {
     }
 }
 
-fn flush(run: &mut Vec<Record<'_>>, take: &mut dyn FnMut(&[Record<'_>])) {
-    if !run.is_empty() {
-        take(run);
-        run.clear();
+fn flush(
+    run: &mut Vec<Record<'_>>,
+    take: &mut dyn FnMut(&[Record<'_>]),
+    forwarded: &mut [Forwarded],
+) {
+    let Some(last) = run.last() else {
+        return;
+    };
+    if let Some(f) = find(forwarded, last.topic, last.partition) {
+        (f.heard, f.next, f.spoiled) = (true, last.offset + 1, None);
     }
-}
-
-fn heard(forwarded: &mut [Forwarded], topic: &str, number: i32) {
-    let is = |f: &&mut Forwarded| f.partition.partition == number && f.partition.topic == topic;
-    if let Some(forwarded) = forwarded.iter_mut().find(is) {
-        forwarded.heard = true;
-    }
+    take(run);
+    run.clear();
 }
 
 fn refused(error: anyhow::Error) -> SourceError {
@@ -217,10 +300,15 @@ mod tests {
 
     #[test]
     fn a_batch_holds_about_as_many_bytes_as_it_may() {
-        assert_eq!(next_batch(64, 300), 128);
-        assert_eq!(next_batch(1 << 20, 300), BATCH_BYTES / 300);
-        assert_eq!(next_batch(4096, 1 << 20), 4);
-        assert_eq!(next_batch(4, 100 << 20), 1);
-        assert_eq!(next_batch(1, 0), 2);
+        let next = |batch, records, record_bytes: usize| {
+            let bytes = records * record_bytes;
+            next_batch(batch, &Held { records, bytes })
+        };
+        assert_eq!(next(64, 64, 300), 128);
+        assert_eq!(next(1 << 20, 1 << 20, 300), BATCH_BYTES / 300);
+        assert_eq!(next(4096, 4096, 1 << 20), 4);
+        assert_eq!(next(4, 4, 100 << 20), 1);
+        assert_eq!(next(4096, 1, 100), 2 * FIRST_BATCH);
+        assert_eq!(next(4096, 0, 0), 4096);
     }
 }

@@ -63,7 +63,6 @@ pub fn consumer_config(kafka: &KafkaConfig) -> ClientConfig {
     for (key, value) in [
         ("fetch.queue.backoff.ms", "10"),
         ("fetch.wait.max.ms", "100"),
-        ("fetch.max.bytes", "8388608"),
         ("queued.max.messages.kbytes", "8192"),
     ] {
         if !has(&config, key) {

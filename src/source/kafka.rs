@@ -18,7 +18,7 @@ use super::{Record, Source, SourceError, TopicPartition};
 use crate::config::{ConsumerKind, KafkaConfig};
 
 /// A batch ends after this, so that timers and commands are served while a backlog is read.
-const BATCH: Duration = Duration::from_millis(50);
+pub(super) const BATCH: Duration = Duration::from_millis(50);
 
 /// How often librdkafka says what it has fetched, in milliseconds: well within a minute, after
 /// which a loop that takes none of it is stuck.
@@ -98,6 +98,21 @@ impl KafkaSource {
             .map_err(|e| SourceError::Refused(format!("cannot create the Kafka consumer: {e}")))?;
         let consumer = Arc::new(consumer);
         Ok(Self { consumer })
+    }
+
+    /// Reads on at `offset`, without what was fetched ahead. Done some time after the call.
+    pub(super) fn seek(&self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(
+            &partition.topic,
+            partition.partition,
+            Offset::Offset(offset),
+        )
+        .map_err(|error| failed(&error))?;
+        self.consumer
+            .seek_partitions(list, Duration::ZERO)
+            .map_err(|error| failed(&error))?;
+        Ok(())
     }
 
     pub(super) fn consumer(&self) -> Arc<BaseConsumer<Listener>> {

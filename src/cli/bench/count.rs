@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Decoder;
 use crate::drift::{Acceptance, PartitionPanes};
-use crate::event::{Extractor, Outcome, Rejected};
+use crate::event::{Extractor, Outcome, Rejected, TimeReader};
 use crate::monitor::Monitor;
 use crate::source::Record;
 
@@ -20,10 +21,10 @@ struct Watching<'a> {
 }
 
 impl<'a> Counts<'a> {
-    pub(super) fn new(monitors: &[&'a Monitor]) -> Self {
+    pub(super) fn new(monitors: &[&'a Monitor], decoder: Decoder) -> Self {
         let watching = monitors.iter().map(|monitor| Watching {
             monitor,
-            extractor: Extractor::new(&monitor.schema),
+            extractor: Extractor::with(&monitor.schema, decoder),
             panes: BTreeMap::new(),
         });
         Self {
@@ -58,7 +59,8 @@ impl Watching<'_> {
             Err(Rejected::Filtered) => return Outcome::Filtered,
             Err(Rejected::Invalid { .. }) => return Outcome::Invalid,
         };
-        let Some(event_ms) = event.event_ms.or(record.timestamp_ms) else {
+        let record_ms = || TimeReader::milliseconds(record.timestamp_ms?).ok();
+        let Some(event_ms) = event.event_ms.or_else(record_ms) else {
             return Outcome::Invalid;
         };
         let spec = &self.monitor.definition.panes;

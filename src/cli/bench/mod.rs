@@ -78,7 +78,7 @@ fn measure(
         .with_context(|| format!("topic {topic}"))?;
     let again = first.stretches;
     let plain = read::read(kafka, topic, &again, None, &mut |_| {})?;
-    let mut counts = Counts::new(monitors);
+    let mut counts = Counts::new(monitors, kafka.decoder);
     let counted = read::read(kafka, topic, &again, None, &mut |record| {
         counts.take(record);
     })?;

@@ -81,6 +81,7 @@ fn others(outcomes: &[u64; Outcome::ALL.len()]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Decoder;
 
     fn reading(seconds: f64) -> Reading {
         Reading {
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_that_of_the_rates() {
-        let mut counts = Counts::new(&[]);
+        let mut counts = Counts::new(&[], Decoder::Fast);
         counts.outcomes[Outcome::Late as usize] = 1200;
         let text = table("flights", &reading(0.5), &reading(1.0), &counts, 3);
         for expected in [
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_handful_of_records_has_no_rate() {
-        let counts = Counts::new(&[]);
+        let counts = Counts::new(&[], Decoder::Fast);
         let text = table("flights", &reading(0.001), &reading(0.001), &counts, 1);
         assert!(text.contains("too few records"), "{text}");
         assert!(!text.contains("records/s"), "{text}");
