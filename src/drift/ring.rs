@@ -227,6 +227,7 @@ impl WindowRing {
         }
         self.closed_through = Some(PaneId(closed.0 + empty * step));
         self.span = None;
+        self.sum.clear();
         empty
     }
 

@@ -5,8 +5,9 @@
 //! not give up, it has handed the [`Intake`] what the reference reader would have; property tests and
 //! a fuzz target hold the two against each other.
 //!
-//! It gives up at every fault, at values deeper than [`MOST_DEPTH`], and at a watched number that is
-//! an integer of 20 digits or more or beyond `f64`.
+//! It gives up at every fault, at values deeper than [`MOST_DEPTH`], and, where something is watched,
+//! at an integer of 20 digits or more, a number beyond `f64`, an exponent of five digits or more and
+//! a lone surrogate.
 
 use super::decimal;
 use super::intake::{Intake, Json};

@@ -86,3 +86,26 @@ pub(super) fn ca_file(kafka: &KafkaConfig) -> Option<&str> {
         Property::Secret(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
+    use super::*;
+
+    #[test]
+    fn larger_messages_than_are_fetched_ahead_may_be_allowed() {
+        let properties = [("message.max.bytes", "100000000")];
+        let properties = properties.map(|(k, v)| (k.to_owned(), Property::Plain(v.to_owned())));
+        let kafka = KafkaConfig {
+            bootstrap_servers: "127.0.0.1:1".to_owned(),
+            group_id: "g".to_owned(),
+            instance_id: "i".to_owned(),
+            threads: 1,
+            consumer: Default::default(),
+            decoder: Default::default(),
+            properties: properties.into(),
+        };
+        assert!(consumer_config(&kafka).create::<BaseConsumer>().is_ok());
+    }
+}

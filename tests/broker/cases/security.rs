@@ -3,6 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
+use psiren::config::{Config, ConsumerKind, KafkaConfig, Overrides};
+use psiren::source::{self, Source as _, SourceError, TopicPartition};
+
 use super::validate::validate;
 use crate::Case;
 use crate::flights::{flights, reference};
@@ -13,6 +16,7 @@ use crate::wait;
 
 const RECORDS: usize = 60;
 const LIMIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_millis(20);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -27,6 +31,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::secured(
             "secured::a_topic_that_may_only_be_described_makes_unready",
             a_topic_that_may_only_be_described_makes_unready,
+        ),
+        Case::secured(
+            "secured::a_partition_goes_on_at_the_offset_that_could_not_be_read",
+            a_partition_goes_on_at_the_offset_that_could_not_be_read,
         ),
         Case::secured(
             "secured::without_read_on_the_group_everything_is_counted",
@@ -158,6 +166,44 @@ fn a_topic_that_may_only_be_described_makes_unready(kafka: &Secured) {
     psiren.wait_ready();
     assert_eq!(psiren.consumed(), 1.0);
     psiren.terminate();
+}
+
+/// Also when it is paused before the right is there: librdkafka goes on from its position then.
+fn a_partition_goes_on_at_the_offset_that_could_not_be_read(kafka: &Secured) {
+    const AT: i64 = 7;
+    for consumer in [ConsumerKind::Batch, ConsumerKind::Poll] {
+        let (topic, group) = (filled(kafka, "later"), unique("readers"));
+        kafka.grant(&Right::DescribeTopic(&topic.name));
+        kafka.grant(&Right::ReadGroup(&group));
+        let security = login(kafka, PASSWORD);
+        let home = home(kafka, Listener::Sasl, &topic, &group, &security);
+        let config = Config::load(&home.path("psiren.toml"), &Overrides::default());
+        let config = config.expect("a configuration").kafka;
+        let config = KafkaConfig { consumer, ..config };
+        let mut source = source::kafka::open(&config).expect("a client");
+        let partition = TopicPartition {
+            topic: topic.name.clone(),
+            partition: 0,
+        };
+        source.assign(&partition, AT).expect("assigned");
+        wait::until("the refusal", LIMIT, || {
+            let drained = source.drain(WAIT, 100, &mut |run| panic!("handed over {run:?}"));
+            matches!(drained, Err(SourceError::Refused(words)) if words.contains("READ"))
+        });
+        assert!(source.position(&partition).is_none_or(|at| at == AT));
+        source.pause(&partition).expect("paused");
+        kafka.grant(&Right::ReadTopic(&topic.name));
+        source.resume(&partition).expect("resumed");
+        let mut first = None;
+        wait::until("a record", LIMIT, || {
+            // The refusal may be told once more.
+            let _ = source.drain(WAIT, 100, &mut |run| {
+                first = first.or(Some(run[0].offset));
+            });
+            first.is_some()
+        });
+        assert_eq!(first, Some(AT), "{consumer:?}");
+    }
 }
 
 fn without_read_on_the_group_everything_is_counted(kafka: &Secured) {
