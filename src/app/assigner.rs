@@ -236,7 +236,7 @@ impl Assigner {
         };
         let all_or_none = !newcomers.is_empty();
         topic.newcomers = Some(newcomers);
-        self.retire(name, topic, monitors)?;
+        self.retire(name, topic, monitors, &stored)?;
         if topic.assigned.is_empty() {
             topic.log_id = self.log_ids(&[name], FIRST_IDS).remove(name);
         }
@@ -430,7 +430,7 @@ impl Assigner {
     }
 }
 
-type Stored = BTreeMap<UnitKey, UnitState>;
+pub(super) type Stored = BTreeMap<UnitKey, UnitState>;
 
 /// The monitors that have never counted anything of the topic that `stored` is of: `start` is for
 /// them.

@@ -212,10 +212,8 @@ impl Unit {
             record.offset,
             event.cells,
         );
-        match accepted {
-            Acceptance::Late => return Err(Outcome::Late),
-            Acceptance::Future => return Err(Outcome::Future),
-            Acceptance::Counted => {}
+        if accepted != Acceptance::Counted {
+            return Err(accepted.into());
         }
         tally.counted(event_ms, event.cells);
         self.gaps.close(event_ms);

@@ -41,21 +41,21 @@ pub struct PartitionPanes {
     greatest_ms: Option<i64>,
     open: BTreeMap<PaneId, Pane>,
     /// Where the last event was counted, and the first pane that is not sealed.
-    last: Option<Found>,
-    first_open: Option<Found>,
+    last: Option<Located>,
+    first_open: Option<Located>,
 }
 
 /// A pane that was found by its time. The times that follow mostly lie in it, and dividing for each
 /// of them would cost more than counting a value.
 #[derive(Debug, Clone, Copy)]
-struct Found {
+struct Located {
     spec: PaneSpec,
     id: PaneId,
     start_ms: i64,
     end_ms: i64,
 }
 
-impl Found {
+impl Located {
     fn at(spec: &PaneSpec, ms: i64) -> Self {
         let id = spec.pane(ms);
         Self {
@@ -106,7 +106,7 @@ impl PartitionPanes {
     fn find(&mut self, spec: &PaneSpec, event_ms: i64) -> PaneId {
         match self.last {
             Some(last) if last.holds(spec, event_ms) => last.id,
-            _ => self.last.insert(Found::at(spec, event_ms)).id,
+            _ => self.last.insert(Located::at(spec, event_ms)).id,
         }
     }
 
@@ -121,7 +121,7 @@ impl PartitionPanes {
         self.greatest_ms = Some(event_ms);
         let ms = event_ms.saturating_sub(spec.lateness_ms);
         if spec.lateness_ms < i64::MAX && !self.first_open.is_some_and(|f| f.holds(spec, ms)) {
-            self.first_open = Some(Found::at(spec, ms));
+            self.first_open = Some(Located::at(spec, ms));
         }
     }
 

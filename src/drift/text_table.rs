@@ -1,7 +1,8 @@
 //! Texts, looked up by their bytes in constant time.
 //!
-//! Open addressing; the text itself decides, so that a lookup is exact whatever the hash. What is in a table comes from the configuration and the reference, never from
-//! an event, so that nobody outside can make its chains long.
+//! Open addressing; the text itself decides, so that a lookup is exact whatever the hash. What is in
+//! a table comes from the configuration and the reference, never from an event, so that nobody
+//! outside can make its chains long.
 
 /// A number for each of a set of texts.
 #[derive(Debug, Clone, Default)]

@@ -39,7 +39,7 @@ pub use lenient::whole;
 pub use timestamp::TimeReader;
 
 use crate::config::{Filter, TimestampField};
-use crate::drift::{Binning, Cell};
+use crate::drift::{Acceptance, Binning, Cell};
 
 /// What to look at in an event.
 #[derive(Debug, Clone)]
@@ -77,6 +77,16 @@ pub enum Outcome {
     Tombstone,
     /// It is no JSON object or has no valid event time; see [`InvalidRecord`].
     Invalid,
+}
+
+impl From<Acceptance> for Outcome {
+    fn from(acceptance: Acceptance) -> Self {
+        match acceptance {
+            Acceptance::Counted => Self::Counted,
+            Acceptance::Late => Self::Late,
+            Acceptance::Future => Self::Future,
+        }
+    }
 }
 
 impl Outcome {

@@ -209,6 +209,7 @@ fn hand_over(
     let mut last: Option<(Message<'_>, &str)> = None;
     for message in batch.messages() {
         if let Some(code) = message.error() {
+            flush(&mut run, take, forwarded);
             note(message, code, forwarded, errors);
             continue;
         }

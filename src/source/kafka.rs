@@ -102,13 +102,7 @@ impl KafkaSource {
 
     /// Reads on at `offset`, without what was fetched ahead. Done some time after the call.
     pub(super) fn seek(&self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(
-            &partition.topic,
-            partition.partition,
-            Offset::Offset(offset),
-        )
-        .map_err(|error| failed(&error))?;
+        let list = list_at(partition, offset)?;
         self.consumer
             .seek_partitions(list, Duration::ZERO)
             .map_err(|error| failed(&error))?;
@@ -122,13 +116,7 @@ impl KafkaSource {
 
 impl Source for KafkaSource {
     fn assign(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), SourceError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(
-            &partition.topic,
-            partition.partition,
-            Offset::Offset(offset),
-        )
-        .map_err(|error| failed(&error))?;
+        let list = list_at(partition, offset)?;
         self.consumer
             .incremental_assign(&list)
             .map_err(|error| failed(&error))
@@ -209,6 +197,17 @@ fn list_of(partition: &TopicPartition) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     list.add_partition(&partition.topic, partition.partition);
     list
+}
+
+fn list_at(partition: &TopicPartition, offset: i64) -> Result<TopicPartitionList, SourceError> {
+    let mut list = list_of(partition);
+    list.set_partition_offset(
+        &partition.topic,
+        partition.partition,
+        Offset::Offset(offset),
+    )
+    .map_err(|error| failed(&error))?;
+    Ok(list)
 }
 
 /// Some calls succeed as a whole and say beside each partition what became of it.

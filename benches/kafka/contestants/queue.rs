@@ -21,7 +21,7 @@ pub(super) struct Queue<'a> {
     queue: *mut rd_kafka_queue_t,
     batch: Vec<*mut rd_kafka_message_t>,
     /// Keeps the client alive, which the queue is a part of.
-    _consumer: &'a BaseConsumer,
+    consumer: &'a BaseConsumer,
 }
 
 impl<'a> Queue<'a> {
@@ -31,14 +31,14 @@ impl<'a> Queue<'a> {
         Self {
             queue,
             batch: vec![ptr::null_mut(); BATCH],
-            _consumer: consumer,
+            consumer,
         }
     }
 
     /// From now on the messages of this partition arrive here. Called before the partition is assigned.
     pub(super) fn forward(&self, topic: &str, partition: i32) {
         let topic = CString::new(topic).expect("a topic's name");
-        let client = self._consumer.client().native_ptr();
+        let client = self.consumer.client().native_ptr();
         // SAFETY: client and queue are alive; the queue of the partition is ours until it is destroyed, and forwarding
         // stays in force without it.
         unsafe {

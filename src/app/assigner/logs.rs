@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::super::clock::now_ms;
 use super::super::messages::EvaluatorMessage;
-use super::{Assigner, IDS, Topic, partition_of};
+use super::{Assigner, IDS, Stored, Topic, is_of, partition_of};
 use crate::config::OnLogChange;
 use crate::drift::PaneId;
 use crate::monitor::Monitor;
@@ -48,19 +48,21 @@ impl Assigner {
         Ok(())
     }
 
-    /// What was counted of partitions that the topic no longer has: it was made anew, with fewer.
+    /// What was counted of partitions that the topic, of which `stored` is, no longer has: it was made
+    /// anew, with fewer.
     pub(super) fn retire(
         &self,
         name: &str,
         topic: &mut Topic,
         monitors: &[Arc<Monitor>],
+        stored: &Stored,
     ) -> Result<()> {
         for monitor in monitors {
-            for (key, state) in self.store.units(&monitor.definition.monitor)? {
+            for (key, state) in stored.iter().filter(|(key, _)| is_of(monitor, key)) {
                 let id = partition_of(&key.topic, key.partition);
                 let is_there = topic.partitions.contains(&key.partition)
                     || topic.stopped.contains(&key.partition);
-                if key.topic != name || is_there || state.next_offset == state.began_at {
+                if is_there || state.next_offset == state.began_at {
                     continue;
                 }
                 let words = format!(
@@ -75,7 +77,7 @@ impl Assigner {
                             monitor = key.monitor,
                             "{words}; starting over as on_log_change says, the old counts are set aside"
                         );
-                        self.start_over(monitor, &key, &mut UnitState::fresh(0, None))?;
+                        self.start_over(monitor, key, &mut UnitState::fresh(0, None))?;
                     }
                     OnLogChange::Stop => {
                         let words = format!(

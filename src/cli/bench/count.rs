@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Decoder;
-use crate::drift::{Acceptance, PartitionPanes};
+use crate::drift::PartitionPanes;
 use crate::event::{Extractor, Outcome, Rejected, TimeReader};
 use crate::monitor::Monitor;
 use crate::source::Record;
@@ -77,10 +77,6 @@ impl Watching<'_> {
             // Where they go from here is no part of the consuming loop.
             drop(panes.take_sealed(spec));
         }
-        match accepted {
-            Acceptance::Counted => Outcome::Counted,
-            Acceptance::Late => Outcome::Late,
-            Acceptance::Future => Outcome::Future,
-        }
+        accepted.into()
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::shares::{Features, Looked};
 use crate::cli::checklist::Checklist;
 use crate::cli::words::{distance, share, time};
-use crate::drift::{Acceptance, PartitionPanes};
+use crate::drift::PartitionPanes;
 use crate::event::{Extractor, Outcome, Rejected};
 use crate::monitor::Monitor;
 use crate::source::Record;
@@ -115,11 +115,7 @@ impl<'a> Sample<'a> {
             event.cells,
         );
         panes.take_sealed(spec);
-        match accepted {
-            Acceptance::Counted => Outcome::Counted,
-            Acceptance::Late => Outcome::Late,
-            Acceptance::Future => Outcome::Future,
-        }
+        accepted.into()
     }
 
     pub(super) fn monitor(&self) -> &'a Monitor {
