@@ -102,16 +102,17 @@ impl PaneCounts {
     pub fn record(&mut self, layout: &Layout, cells: &[Cell]) {
         debug_assert_eq!(cells.len(), layout.features());
         self.events += 1;
-        for (feature, cell) in cells.iter().enumerate() {
-            let extra = layout.extra(feature);
-            match cell {
-                Cell::Bucket(b) => self.cells[layout.starts[feature] + *b as usize] += 1,
+        for (span, cell) in layout.starts.windows(2).zip(cells) {
+            let (start, end) = (span[0], span[1]);
+            match *cell {
+                Cell::Bucket(b) => self.cells[start + b as usize] += 1,
                 Cell::Unseen => {
+                    let extra = end - EXTRA;
                     self.cells[extra - 1] += 1;
                     self.cells[extra + UNSEEN] += 1;
                 }
-                Cell::Missing => self.cells[extra + MISSING] += 1,
-                Cell::Invalid(_) => self.cells[extra + INVALID] += 1,
+                Cell::Missing => self.cells[end - EXTRA + MISSING] += 1,
+                Cell::Invalid(_) => self.cells[end - EXTRA + INVALID] += 1,
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct Finder(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
+    /// The commonest: fewer edges than fill a block.
+    FewEdges(Box<Block>),
     Numeric {
         edges: Edges,
         float32: bool,
@@ -32,10 +34,16 @@ impl Finder {
                 edges,
                 closed,
                 float32,
-            } => Kind::Numeric {
-                edges: Edges::new(edges, *closed),
-                float32: *float32,
-            },
+            } => {
+                let edges = Edges::new(edges, *closed);
+                match edges.blocks.as_slice() {
+                    [block] if !float32 => Kind::FewEdges(Box::new(*block)),
+                    _ => Kind::Numeric {
+                        edges,
+                        float32: *float32,
+                    },
+                }
+            }
             Binning::Categorical { categories, pooled } => {
                 let mut table = TextTable::default();
                 for (bucket, category) in (0..).zip(categories) {
@@ -52,46 +60,84 @@ impl Finder {
     #[must_use]
     pub fn kind(&self) -> FeatureKind {
         match &self.0 {
-            Kind::Numeric { .. } => FeatureKind::Numeric,
+            Kind::FewEdges(_) | Kind::Numeric { .. } => FeatureKind::Numeric,
             Kind::Categorical(_) => FeatureKind::Categorical,
         }
     }
 
     /// Where `value` is counted, as [`Binning::cell`] says.
-    #[inline(always)]
     #[must_use]
     pub fn cell(&self, value: Value<'_>) -> Cell {
         match (&self.0, value) {
             (_, Value::Missing) => Cell::Missing,
             (_, Value::Invalid(found)) => Cell::Invalid(found),
-            (Kind::Numeric { edges, float32 }, Value::Number(x)) => {
-                let x = if *float32 { through_f32(x) } else { x };
-                if x.is_finite() {
-                    Cell::Bucket(edges.below(x) as u32)
-                } else {
-                    Cell::Missing
-                }
-            }
-            (Kind::Categorical(table), Value::Text(text)) => {
-                table.get(text).map_or(Cell::Unseen, Cell::Bucket)
-            }
-            (Kind::Numeric { .. }, Value::Text(_)) => Cell::Invalid(Found::String),
-            (Kind::Categorical(_), Value::Number(_)) => Cell::Invalid(Found::Number),
+            (_, Value::Number(x)) if !x.is_finite() => match self.kind() {
+                FeatureKind::Numeric => Cell::Missing,
+                FeatureKind::Categorical => Cell::Invalid(Found::Number),
+            },
+            (_, Value::Number(x)) => self.number(x).unwrap_or(Cell::Invalid(Found::Number)),
+            (_, Value::Text(text)) => self.text(text).unwrap_or(Cell::Invalid(Found::String)),
+        }
+    }
+
+    /// Where a finite number is counted; `None` for a categorical feature.
+    #[inline(always)]
+    #[must_use]
+    pub fn number(&self, x: f64) -> Option<Cell> {
+        match &self.0 {
+            Kind::FewEdges(block) => Some(Cell::Bucket(below(block, x))),
+            other => other.number(x),
+        }
+    }
+
+    /// Where a text is counted; `None` for a numeric feature.
+    #[inline(always)]
+    #[must_use]
+    pub fn text(&self, text: &str) -> Option<Cell> {
+        match &self.0 {
+            Kind::Categorical(table) => Some(table.get(text).map_or(Cell::Unseen, Cell::Bucket)),
+            Kind::FewEdges(_) | Kind::Numeric { .. } => None,
         }
     }
 }
 
-/// Out of line, so that the rounding is not done for those who do not need it.
-#[inline(never)]
-fn through_f32(x: f64) -> f64 {
-    f64::from(x as f32)
+impl Kind {
+    #[inline(never)]
+    fn number(&self, x: f64) -> Option<Cell> {
+        match self {
+            Self::FewEdges(block) => Some(Cell::Bucket(below(block, x))),
+            Self::Numeric { edges, float32 } => {
+                let x = if *float32 { f64::from(x as f32) } else { x };
+                Some(match x.is_finite() {
+                    true => Cell::Bucket(edges.below(x)),
+                    false => Cell::Missing,
+                })
+            }
+            Self::Categorical(_) => None,
+        }
+    }
 }
 
-/// Ascending edges in blocks, the last one filled up with infinity, which no value is above.
+/// Ascending edges. After the last there is infinity, which no value is above.
+type Block = [f64; BLOCK];
+
+/// The number of edges < `x`, which is finite. The last edge of the block is not among them.
+#[inline(always)]
+fn below(block: &Block, x: f64) -> u32 {
+    // Halved four times, so that no comparison decides what is done next.
+    let mut below = 0;
+    for half in [8, 4, 2, 1] {
+        let next = (below + half - 1) % BLOCK;
+        below += half * usize::from(block[next] < x);
+    }
+    below as u32
+}
+
+/// Ascending edges in blocks, of which only the last one ends with infinity.
 #[derive(Debug, Clone)]
 struct Edges {
-    blocks: Vec<[f64; BLOCK]>,
-    /// The last edge of each block.
+    blocks: Vec<Block>,
+    /// The last edge of each block but the last.
     lasts: Vec<f64>,
 }
 
@@ -99,39 +145,22 @@ impl Edges {
     /// The number of edges ≤ x is that of edges whose next lower number is < x, so that one
     /// comparison serves both sides.
     fn new(edges: &[f64], closed: Closed) -> Self {
-        let mut blocks = Vec::new();
-        for edges in edges.chunks(BLOCK) {
-            let mut block = [f64::INFINITY; BLOCK];
-            for (to, edge) in block.iter_mut().zip(edges) {
-                *to = match closed {
-                    Closed::Right => *edge,
-                    Closed::Left => edge.next_down(),
-                };
-            }
-            blocks.push(block);
+        let mut blocks = vec![[f64::INFINITY; BLOCK]; edges.len() / BLOCK + 1];
+        for (to, edge) in blocks.as_flattened_mut().iter_mut().zip(edges) {
+            *to = match closed {
+                Closed::Right => *edge,
+                Closed::Left => edge.next_down(),
+            };
         }
-        let lasts = blocks.iter().map(|block| block[BLOCK - 1]).collect();
+        let lasts = blocks.iter().map(|block| block[BLOCK - 1]);
+        let lasts = lasts.take(blocks.len() - 1).collect();
         Self { blocks, lasts }
     }
 
     /// The number of edges < `x`, which is finite.
-    #[inline(always)]
-    fn below(&self, x: f64) -> usize {
-        let full = match self.lasts.as_slice() {
-            [] => 0,
-            [last] => usize::from(*last < x),
-            lasts => lasts.partition_point(|last| *last < x),
-        };
-        let Some(block) = self.blocks.get(full) else {
-            return full * BLOCK;
-        };
-        // The last edge of this block is not below, so that four halvings find how many are.
-        let mut below = 0;
-        for half in [8, 4, 2, 1] {
-            let next = (below + half - 1) % BLOCK;
-            below += half * usize::from(block[next] < x);
-        }
-        full * BLOCK + below
+    fn below(&self, x: f64) -> u32 {
+        let full = self.lasts.partition_point(|last| *last < x);
+        (full * BLOCK) as u32 + below(&self.blocks[full], x)
     }
 }
 

@@ -23,7 +23,7 @@ struct Slot {
 
 impl TextTable {
     /// The number of `text`, when it is there.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn get(&self, text: &str) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
@@ -32,11 +32,16 @@ impl TextTable {
         loop {
             let slot = self.slots[at].as_ref()?;
             let alike = slot.mark == mark && slot.len as usize == text.len();
-            if alike && (text.len() <= 8 || self.texts[slot.index as usize] == text) {
+            if alike && (text.len() <= 8 || self.is(slot, text)) {
                 return Some(slot.number);
             }
             at = (at + 1) & mask;
         }
+    }
+
+    #[inline(never)]
+    fn is(&self, slot: &Slot, text: &str) -> bool {
+        self.texts[slot.index as usize] == text
     }
 
     /// Adds a text; of one that is there already the first number stays.
@@ -83,9 +88,15 @@ fn mark(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
     }
-    bytes
-        .iter()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+    // Of one byte all three are the same, of two the last two.
+    match bytes {
+        [] => 0,
+        [first, .., last] => {
+            let middle = bytes[bytes.len() / 2];
+            u64::from(*first) << 16 | u64::from(middle) << 8 | u64::from(*last)
+        }
+        [only] => u64::from(*only),
+    }
 }
 
 fn long(bytes: &[u8]) -> u64 {

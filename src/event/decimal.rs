@@ -13,6 +13,36 @@ const MOST_DIGITS: usize = 19;
 /// More digits of an exponent are unusual.
 const MOST_EXPONENT_DIGITS: usize = 4;
 
+/// A number of up to 19 digits without an exponent.
+pub(super) enum Plain {
+    Unsigned(u64),
+    Float(f64),
+}
+
+/// The number whose first digit is at `at`, where it is plain, and the place after it.
+#[inline(always)]
+pub(super) fn plain(scan: Scan<'_>, negative: bool, at: usize) -> (Option<Plain>, usize) {
+    let (significand, point) = scan.digits(at, 0);
+    let leading_zero = scan.byte(at) == b'0' && point > at + 1;
+    if point == at || leading_zero {
+        return (None, at);
+    }
+    let follower = scan.byte(point);
+    if follower != b'.' {
+        let plain = follower | 0x20 != b'e' && point - at <= MOST_DIGITS && !negative;
+        return (plain.then_some(Plain::Unsigned(significand)), point);
+    }
+    let (significand, end) = scan.digits(point + 1, significand);
+    let fraction = end - (point + 1);
+    let plain = fraction > 0 && end - at <= MOST_DIGITS + 1 && scan.byte(end) | 0x20 != b'e';
+    let x = match plain {
+        true => divided(significand, fraction),
+        false => None,
+    };
+    let x = x.map(|x| Plain::Float(if negative { -x } else { x }));
+    (x, end)
+}
+
 /// The number that begins at `at`, a digit or a sign, and the place after it. `None` where the
 /// reference reader is to judge: no number, an integer of 20 digits or more, or one beyond `f64`.
 pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)> {
@@ -34,17 +64,23 @@ pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)
     }
     let (significand, end) = scan.digits(point + 1, significand);
     let fraction = end - point - 1;
+    let digits = digits + fraction;
     if fraction == 0 {
         return None;
     }
-    if matches!(scan.byte(end), b'e' | b'E') {
-        return exponential(scan, at, significand, digits + fraction, fraction, end);
+    if scan.byte(end) | 0x20 == b'e' {
+        return exponential(scan, at, significand, digits, fraction, end);
     }
-    let exponent = -(fraction as i32);
-    float(scan, at, significand, digits + fraction, exponent, end)
+    if digits <= MOST_DIGITS
+        && let Some(x) = divided(significand, fraction)
+    {
+        return Some((Json::Float(if negative { -x } else { x }), end));
+    }
+    read_by_the_library(scan, at, end)
 }
 
 /// A number whose `e` is at `e`.
+#[inline(never)]
 fn exponential(
     scan: Scan<'_>,
     at: usize,
@@ -64,7 +100,19 @@ fn exponential(
         _ => exponent as i32,
     };
     let exponent = exponent.checked_sub_unsigned(u32::try_from(fraction).ok()?)?;
-    float(scan, at, significand, digits, exponent, end)
+    if digits <= MOST_DIGITS
+        && let Some(x) = rounded(significand, exponent)
+    {
+        let negative = scan.byte(at) == b'-';
+        return Some((Json::Float(if negative { -x } else { x }), end));
+    }
+    read_by_the_library(scan, at, end)
+}
+
+#[cold]
+fn read_by_the_library(scan: Scan<'_>, at: usize, end: usize) -> Option<(Json<'static>, usize)> {
+    let x: f64 = scan.text.get(at..end)?.parse().ok()?;
+    x.is_finite().then_some((Json::Float(x), end))
 }
 
 /// A number with a fraction, rounded right: both sides of the division are exact.
@@ -82,27 +130,8 @@ fn integer(negative: bool, significand: u64) -> Option<Json<'static>> {
     })
 }
 
-/// `significand` · 10^`exponent`, with the sign that the text from `at` to `end` has.
-#[inline]
-fn float(
-    scan: Scan<'_>,
-    at: usize,
-    significand: u64,
-    digits: usize,
-    exponent: i32,
-    end: usize,
-) -> Option<(Json<'static>, usize)> {
-    let rounded = match digits <= MOST_DIGITS {
-        true => rounded(significand, exponent),
-        false => None,
-    };
-    let x = match rounded {
-        Some(x) if scan.byte(at) == b'-' => -x,
-        Some(x) => x,
-        None => scan.text.get(at..end)?.parse().ok()?,
-    };
-    x.is_finite().then_some((Json::Float(x), end))
-}
+/// Integers up to this one are exact as `f64`.
+const EXACT_INTEGERS: u64 = 1 << f64::MANTISSA_DIGITS;
 
 const EXACT: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
@@ -110,26 +139,30 @@ const EXACT: [f64; 23] = [
 ];
 
 /// The `f64` nearest to `significand` · 10^`exponent`; `None` where that is not certain.
-#[inline]
 fn rounded(significand: u64, exponent: i32) -> Option<f64> {
-    let scale = exponent.unsigned_abs() as usize;
-    if significand <= 1 << f64::MANTISSA_DIGITS
-        && let Some(power) = EXACT.get(scale)
-    {
-        let x = significand as f64;
-        return Some(if exponent < 0 { x / power } else { x * power });
-    }
-    match exponent {
-        _ if significand == 0 => Some(0.0),
-        0 => Some(significand as f64),
-        ..0 => divided(significand, scale),
+    match (significand, exponent) {
+        (0, _) => Some(0.0),
+        (_, ..0) => divided(significand, exponent.unsigned_abs() as usize),
+        (..=EXACT_INTEGERS, _) => Some(significand as f64 * EXACT.get(exponent as usize)?),
+        (_, 0) => Some(significand as f64),
         _ => None,
     }
 }
 
-/// `significand` / 10^`scale`, by way of a reciprocal that is too small by less than one unit of its
-/// 64 bits.
+/// The `f64` nearest to `significand` / 10^`scale`; `None` where that is not certain.
+#[inline(always)]
 fn divided(significand: u64, scale: usize) -> Option<f64> {
+    if significand <= EXACT_INTEGERS
+        && let Some(power) = EXACT.get(scale)
+    {
+        return Some(significand as f64 / power);
+    }
+    divided_by_reciprocal(significand, scale)
+}
+
+/// By way of a reciprocal that is too small by less than one unit of its 64 bits.
+#[inline(always)]
+fn divided_by_reciprocal(significand: u64, scale: usize) -> Option<f64> {
     let (reciprocal, shift) = *RECIPROCALS.get(scale)?;
     let zeros = significand.leading_zeros();
     let product = u128::from(significand << zeros) * u128::from(reciprocal);

@@ -71,18 +71,8 @@ fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerTe
     }
 }
 
-/// As [`cell`], the commonest values first; `number` is `value` as an `f64`.
-#[inline(always)]
-fn found(finder: &Finder, value: Json<'_>, number: Option<f64>) -> Cell {
-    match (finder.kind(), value, number) {
-        (FeatureKind::Numeric, _, Some(x)) => finder.cell(Value::Number(x)),
-        (FeatureKind::Categorical, Json::Text(text), _) => finder.cell(Value::Text(text)),
-        _ => found_otherwise(finder, value),
-    }
-}
-
 #[inline(never)]
-fn found_otherwise(finder: &Finder, value: Json<'_>) -> Cell {
+fn found(finder: &Finder, value: Json<'_>) -> Cell {
     let mut text = IntegerText::default();
     finder.cell(feature_value(finder.kind(), value, &mut text))
 }
@@ -165,24 +155,31 @@ impl Intake {
     }
 
     /// `value` is what `targets` asked for.
-    #[inline(always)]
     pub(super) fn take(&mut self, targets: &Targets, value: Json<'_>) {
-        let number = match value {
-            Json::Float(x) => Some(x),
-            Json::Unsigned(i) => Some(i as f64),
-            Json::Signed(i) => Some(i as f64),
+        for feature in &targets.features {
+            self.take_feature(*feature, value);
+        }
+        self.take_beside(targets, value);
+    }
+
+    /// `value` is that of one feature. JSON has no numbers that are not finite.
+    #[inline(always)]
+    pub(super) fn take_feature(&mut self, feature: usize, value: Json<'_>) {
+        let finder = &self.finders[feature];
+        // The commonest values first.
+        let common = match value {
+            Json::Float(x) => finder.number(x),
+            Json::Unsigned(i) => finder.number(i as f64),
+            Json::Text(text) => finder.text(text),
             _ => None,
         };
-        for feature in &targets.features {
-            self.cells[*feature] = found(&self.finders[*feature], value, number);
-        }
-        if targets.timestamp || !targets.filters.is_empty() {
-            self.take_beside(targets, value);
-        }
+        self.cells[feature] = match common {
+            Some(cell) => cell,
+            None => found(finder, value),
+        };
     }
 
     /// For filters and the timestamp, which fewer places have.
-    #[inline(never)]
     fn take_beside(&mut self, targets: &Targets, value: Json<'_>) {
         for filter in &targets.filters {
             self.passed[*filter] = passes(&self.filters[*filter].test, value);

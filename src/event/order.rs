@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 256;
 const LOOK_AHEAD: usize = 2;
 
 /// Bytes that are compared together; most keys have fewer.
-const WORD: usize = 16;
+const WORDS: usize = size_of::<u128>();
 
 /// Objects after which it is asked whether prediction helps, and how many more go without it if not.
 const TRIAL: u32 = 8;
@@ -30,24 +30,15 @@ pub(super) struct Order {
 }
 
 /// What lies before one value of an object, and the child that the key in it leads to.
-#[derive(Debug, Clone)]
-struct Predicted {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Predicted {
     /// Its first bytes, the very first the least significant, and which bits of them there are.
-    words: [u128; 2],
-    masks: [u128; 2],
-    len: u32,
-    child: Option<u32>,
-    /// All of it, where it is longer than the words.
-    long: Vec<u8>,
-}
-
-/// A key that came as predicted.
-pub(super) struct Hit {
+    words: u128,
+    mask: u128,
+    len: usize,
     pub(super) child: Option<u32>,
-    /// Where its value begins.
-    pub(super) value: usize,
-    /// The index at which the next key is predicted.
-    pub(super) next: usize,
+    /// What does not fit in the words.
+    rest: Vec<u8>,
 }
 
 impl Order {
@@ -73,27 +64,24 @@ impl Order {
         true
     }
 
-    /// Whether the key at `at` is the one predicted at `index`, or one soon after it.
+    /// What is predicted from the key number `index` on.
     #[inline(always)]
-    pub(super) fn follow(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
-        let predicted = self.predicted.get(index)?;
-        if predicted.lies_at(scan, at) {
-            return Some(predicted.hit(at, index));
-        }
-        self.ahead(scan, at, index)
+    pub(super) fn from(&self, index: usize) -> &[Predicted] {
+        self.predicted.get(index..).unwrap_or_default()
     }
 
-    /// The first key of an object has no comma before it, so that it is compared with the first one
-    /// only.
-    #[cold]
-    fn ahead(&self, scan: Scan<'_>, at: usize, index: usize) -> Option<Hit> {
+    /// The key at `at` where it is predicted soon after the one number `index`, and its number. The
+    /// first key of an object has no comma before it, so that it is compared with the first one only.
+    #[inline(never)]
+    pub(super) fn ahead(
+        &self,
+        scan: Scan<'_>,
+        at: usize,
+        index: usize,
+    ) -> Option<(usize, &Predicted)> {
         let most = if index == 0 { 0 } else { LOOK_AHEAD };
-        (index + 1..=index + most).find_map(|index| {
-            let predicted = self.predicted.get(index)?;
-            predicted
-                .lies_at(scan, at)
-                .then(|| predicted.hit(at, index))
-        })
+        let mut soon = (index + 1..).zip(self.from(index + 1)).take(most);
+        soon.find(|(_, predicted)| predicted.lies_at(scan, at))
     }
 
     /// Notes that what lies from `at` to `value` leads to `child`; the index for the next key.
@@ -109,19 +97,13 @@ impl Order {
         self.misses += 1;
         // The next key is never the first, whether this one is kept or not: only the first
         // prediction is without a comma, and only the first key may be.
-        if token.len() > MOST_BYTES {
+        if token.is_empty() || token.len() > MOST_BYTES {
             return index + 1;
         }
         if let Some(predicted) = self.predicted.get_mut(index) {
             predicted.set(token, child);
         } else if index == self.predicted.len() && index < MOST_KEYS {
-            let mut predicted = Predicted {
-                words: [0; 2],
-                masks: [0; 2],
-                len: 0,
-                child,
-                long: Vec::new(),
-            };
+            let mut predicted = Predicted::default();
             predicted.set(token, child);
             self.predicted.push(predicted);
         }
@@ -131,58 +113,28 @@ impl Order {
 
 impl Predicted {
     fn set(&mut self, token: &[u8], child: Option<u32>) {
-        let mut bytes = token.iter();
-        for (word, mask) in self.words.iter_mut().zip(&mut self.masks) {
-            (*word, *mask) = (0, 0);
-            for (i, byte) in bytes.by_ref().take(WORD).enumerate() {
-                *word |= u128::from(*byte) << (8 * i);
-                *mask |= 0xff << (8 * i);
-            }
-        }
-        self.len = token.len() as u32;
+        let (first, rest) = token.split_at(token.len().min(WORDS));
+        let mut words = [0; WORDS];
+        words[..first.len()].copy_from_slice(first);
+        self.words = u128::from_le_bytes(words);
+        let mask = u128::MAX.checked_shr(8 * (WORDS - first.len()) as u32);
+        self.mask = mask.unwrap_or(0);
+        self.len = token.len();
         self.child = child;
-        self.long.clear();
-        if token.len() > 2 * WORD {
-            self.long.extend_from_slice(token);
-        }
+        self.rest.clear();
+        self.rest.extend_from_slice(rest);
+    }
+
+    /// The place of the value, where this lies at `at`.
+    #[inline(always)]
+    pub(super) fn end(&self, at: usize) -> usize {
+        at + self.len
     }
 
     #[inline(always)]
-    fn hit(&self, at: usize, index: usize) -> Hit {
-        Hit {
-            child: self.child,
-            value: at + self.len as usize,
-            next: index + 1,
-        }
-    }
-
-    #[inline(always)]
-    fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
-        let there = scan.text.as_bytes().get(at..).unwrap_or_default();
-        match there.first_chunk() {
-            Some(word) if self.len as usize <= WORD => self.differs(0, *word) == 0,
-            _ => self.lies_at_the_start_of(there),
-        }
-    }
-
-    #[inline(never)]
-    fn lies_at_the_start_of(&self, there: &[u8]) -> bool {
-        let len = self.len as usize;
-        if len > 2 * WORD {
-            return there.starts_with(&self.long);
-        }
-        // Near the end of the text there may be less than the words hold.
-        let mut words = [0; 2 * WORD];
-        for (to, byte) in words.iter_mut().zip(there) {
-            *to = *byte;
-        }
-        let (words, _) = words.as_chunks();
-        there.len() >= len && self.differs(0, words[0]) | self.differs(1, words[1]) == 0
-    }
-
-    #[inline(always)]
-    fn differs(&self, i: usize, word: [u8; WORD]) -> u128 {
-        (u128::from_le_bytes(word) ^ self.words[i]) & self.masks[i]
+    pub(super) fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
+        (scan.words(at) ^ self.words) & self.mask == 0
+            && (self.len <= WORDS || scan.starts_with(at + WORDS, &self.rest))
     }
 }
 
@@ -190,17 +142,25 @@ impl Predicted {
 mod tests {
     use super::*;
 
+    /// The key at `at` as the walk finds it: number `index`, or one soon after, and its end.
+    fn find(order: &Order, scan: Scan<'_>, at: usize, index: usize) -> Option<(usize, usize)> {
+        let next = order.from(index).first().map(|p| (index, p));
+        let found = next.filter(|(_, p)| p.lies_at(scan, at));
+        let (there, predicted) = found.or_else(|| order.ahead(scan, at, index))?;
+        Some((there, predicted.end(at)))
+    }
+
     /// Follows `tokens` that are learned where they are not predicted; how many were predicted.
     fn predicted(order: &mut Order, tokens: &[&str]) -> usize {
         let (mut index, mut hits) = (0, 0);
         for token in tokens {
             let text = format!("{token}1");
             let scan = Scan { text: &text };
-            index = match order.follow(scan, 0, index) {
-                Some(hit) => {
-                    assert_eq!(hit.value, token.len());
+            index = match find(order, scan, 0, index) {
+                Some((there, end)) => {
+                    assert_eq!(end, token.len());
                     hits += 1;
-                    hit.next
+                    there + 1
                 }
                 None => order.learn(scan, 0, token.len(), None, index),
             };
@@ -279,6 +239,6 @@ mod tests {
         predicted(&mut order, &["\"a\":", ",\"b\":"]);
         let index = order.learn(Scan { text: &long }, 0, long.len(), None, 0);
         let without_comma = Scan { text: "\"a\":1" };
-        assert!(order.follow(without_comma, 0, index).is_none());
+        assert!(find(&order, without_comma, 0, index).is_none());
     }
 }

@@ -26,22 +26,45 @@ impl<'a> Scan<'a> {
     }
 
     /// Eight bytes, the first the least significant.
-    #[inline]
+    #[inline(always)]
     pub(super) fn word(self, at: usize) -> u64 {
-        match self.text.as_bytes().get(at..).and_then(<[u8]>::first_chunk) {
+        match self.chunk(at) {
             Some(eight) => u64::from_le_bytes(*eight),
             None => self.last_word(at),
         }
     }
 
+    /// Sixteen bytes, the first the least significant.
+    #[inline(always)]
+    pub(super) fn words(self, at: usize) -> u128 {
+        match self.chunk(at) {
+            Some(sixteen) => u128::from_le_bytes(*sixteen),
+            None => self.last_words(at),
+        }
+    }
+
+    /// No place is beyond 32 bits, so that it takes one comparison to know that the bytes are there.
+    #[inline(always)]
+    fn chunk<const N: usize>(self, at: usize) -> Option<&'a [u8; N]> {
+        let at = at as u32 as usize;
+        self.text.as_bytes().get(at..at + N)?.first_chunk()
+    }
+
     #[cold]
     fn last_word(self, at: usize) -> u64 {
-        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-        let mut eight = [0; 8];
-        for (to, byte) in eight.iter_mut().zip(rest) {
-            *to = *byte;
+        self.last_words(at) as u64
+    }
+
+    #[inline(never)]
+    fn last_words(self, at: usize) -> u128 {
+        let bytes = self.text.as_bytes();
+        let missing = (at + 16).saturating_sub(bytes.len());
+        if let Some(last) = bytes.last_chunk() {
+            let shifted = u128::from_le_bytes(*last).checked_shr(8 * missing as u32);
+            return shifted.unwrap_or(0);
         }
-        u64::from_le_bytes(eight)
+        let rest = bytes.get(at..).unwrap_or_default().iter().rev();
+        rest.fold(0, |words, byte| words << 8 | u128::from(*byte))
     }
 
     pub(super) fn starts_with(self, at: usize, token: &[u8]) -> bool {
@@ -107,16 +130,16 @@ impl<'a> Scan<'a> {
     pub(super) fn digits(self, mut at: usize, mut value: u64) -> (u64, usize) {
         loop {
             let word = self.word(at);
-            match leading_digits(word) {
-                0 => return (value, at),
-                8 => value = value.wrapping_mul(100_000_000),
-                n => {
-                    let scaled = value.wrapping_mul(TENS[n % 8]);
-                    let digits = eight_digits(word << (64 - 8 * n));
-                    return (scaled.wrapping_add(digits), at + n);
-                }
+            let ends = no_digits(word);
+            if ends != 0 {
+                let bits = ends.trailing_zeros() & 56;
+                let n = bits as usize / 8;
+                // Shifted twice, because before no digit it is by 64.
+                let digits = eight_digits(word << (56 - bits) << 8);
+                return (value.wrapping_mul(TENS[n]).wrapping_add(digits), at + n);
             }
-            value = value.wrapping_add(eight_digits(word));
+            let scaled = value.wrapping_mul(100_000_000);
+            value = scaled.wrapping_add(eight_digits(word));
             at += 8;
         }
     }
@@ -381,14 +404,13 @@ impl ShortNumber {
 const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The high bit of every byte up to the first that is a quote, a backslash or a control character;
-/// what lies behind that one means nothing. After Alan Mycroft's test for a zero byte.
+/// what lies behind that one means nothing. After Alan Mycroft's test for a zero byte; with its
+/// second bit turned, a quote is the number that follows the control characters.
 #[inline]
 fn special(word: u64) -> u64 {
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = zero(word ^ (ONES * 0x22));
-    let backslash = zero(word ^ (ONES * 0x5c));
-    (control | quote | backslash) & HIGHS
+    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & HIGHS
 }
 
 /// How many of the first bytes are digits.
@@ -412,13 +434,13 @@ fn first_byte(highs: u64) -> usize {
 }
 
 /// The number that eight digits write, the first in the lowest byte; zero bytes are zeros. Pairs are
-/// put together, then fours, then all.
+/// put together, then fours, then all: each product adds what is on the left, times its weight, to
+/// what is on the right.
 #[inline]
 fn eight_digits(word: u64) -> u64 {
-    let digits = word & (ONES * 0x0f);
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
+    let pairs = (word & (ONES * 0x0f)).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 #[cfg(test)]
@@ -429,6 +451,17 @@ mod tests {
     use super::*;
 
     proptest! {
+        /// Behind the end there are zeros.
+        #[test]
+        fn words_are_the_bytes_from_a_place_on(text in "[ -~]{0,40}", at in 0usize..70) {
+            let mut padded = text.clone().into_bytes();
+            padded.resize(100, 0);
+            let scan = Scan { text: &text };
+            let sixteen = padded[at..at + 16].try_into().unwrap();
+            prop_assert_eq!(scan.words(at), u128::from_le_bytes(sixteen));
+            prop_assert_eq!(scan.word(at), u128::from_le_bytes(sixteen) as u64);
+        }
+
         #[test]
         fn eight_digits_are_read_as_one_number(number in 0u64..100_000_000) {
             let text = format!("{number:08}");

@@ -27,6 +27,8 @@ pub(super) struct Node {
     pub(super) here: Targets,
     /// What wants values below this one, at any depth.
     pub(super) below: Targets,
+    /// The feature that wants this very value, where nobody else wants it or what lies below.
+    pub(super) sole: Option<usize>,
     pub(super) children: Vec<Self>,
     pub(super) names: TextTable,
     /// Children whose name is a list index, by index.
@@ -74,6 +76,15 @@ impl Node {
             self.below.extend(&child.here);
             self.below.extend(&child.below);
         }
+        let Targets {
+            features,
+            filters,
+            timestamp,
+        } = &self.here;
+        self.sole = match features[..] {
+            [feature] if filters.is_empty() && !timestamp && self.is_leaf() => Some(feature),
+            _ => None,
+        };
     }
 
     #[inline]

@@ -9,10 +9,11 @@
 //! at an integer of 20 digits or more, a number beyond `f64`, an exponent of five digits or more and
 //! a lone surrogate.
 
-use super::decimal;
+use super::decimal::{self, Plain};
 use super::intake::{Intake, Json};
 use super::scan::{MOST_DEPTH, Scan, ShortNumber};
 use super::trie::Node;
+use crate::drift::TextTable;
 
 /// What the fast reader keeps from one event to the next.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,9 @@ pub(super) struct Walker {
 impl Walker {
     /// Reads an event that is an object; `None` when the reference reader has to.
     pub(super) fn read(&mut self, root: &mut Node, intake: &mut Intake, text: &str) -> Option<()> {
+        if u32::try_from(text.len()).is_err() {
+            return None;
+        }
         intake.clear();
         self.event += 1;
         let mut walk = Walk {
@@ -56,20 +60,30 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
         match self.scan.byte(at) {
+            b'0'..=b'9' => self.number(node, false, at),
             b'"' => self.text(node, at + 1),
-            b'-' | b'0'..=b'9' => self.number(node, at),
+            _ => self.other_value(node, at, depth),
+        }
+    }
+
+    #[inline(never)]
+    fn other_value(&mut self, node: &mut Node, at: usize, depth: usize) -> Option<usize> {
+        match self.scan.byte(at) {
+            b'-' => self.number(node, true, at + 1),
             b'{' => self.object(node, at + 1, depth + 1),
             b'[' => self.list(node, at + 1, depth + 1),
+            b' ' | b'\n' | b'\t' | b'\r' => {
+                let at = self.scan.after_blanks(at);
+                self.value(node, at, depth)
+            }
             _ => self.word(node, at),
         }
     }
 
-    /// The number at `at`. The commonest two kinds are handed on apart, so that neither is a
-    /// [`Json`] in memory first.
+    /// The number whose first digit is at `digits`. The commonest kinds are handed on apart, so that none is a [`Json`] in
+    /// memory first.
     #[inline(always)]
-    fn number(&mut self, node: &mut Node, at: usize) -> Option<usize> {
-        let negative = self.scan.byte(at) == b'-';
-        let digits = at + usize::from(negative);
+    fn number(&mut self, node: &mut Node, negative: bool, digits: usize) -> Option<usize> {
         match ShortNumber::read(self.scan.word(digits)) {
             Some(short) if short.fraction > 0 => {
                 self.scalar(node, Json::Float(decimal::few_digits(negative, short)));
@@ -79,8 +93,19 @@ impl Walk<'_, '_> {
                 self.scalar(node, Json::Unsigned(short.significand()));
                 Some(digits + short.len)
             }
-            _ => self.any_number(node, at),
+            _ => self.long_number(node, negative, digits),
         }
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, node: &mut Node, negative: bool, digits: usize) -> Option<usize> {
+        let (value, end) = decimal::plain(self.scan, negative, digits);
+        match value {
+            Some(Plain::Float(x)) => self.scalar(node, Json::Float(x)),
+            Some(Plain::Unsigned(i)) => self.scalar(node, Json::Unsigned(i)),
+            None => return self.any_number(node, digits - usize::from(negative)),
+        }
+        Some(end)
     }
 
     #[inline(never)]
@@ -99,6 +124,14 @@ impl Walk<'_, '_> {
 
     #[inline(always)]
     fn scalar(&mut self, node: &mut Node, value: Json<'_>) {
+        match node.sole {
+            Some(feature) => self.intake.take_feature(feature, value),
+            None => self.wanted_by_others(node, value),
+        }
+    }
+
+    #[inline(never)]
+    fn wanted_by_others(&mut self, node: &mut Node, value: Json<'_>) {
         self.intake.take(&node.here, value);
         if !node.is_leaf() {
             node.seen = self.event;
@@ -136,49 +169,80 @@ impl Walk<'_, '_> {
         (depth <= MOST_DEPTH).then_some(())
     }
 
-    /// The object whose first key is at `at`, if it has one.
-    fn object(&mut self, node: &mut Node, mut at: usize, depth: usize) -> Option<usize> {
+    /// The object whose first key is at `begin`, if it has one.
+    fn object(&mut self, node: &mut Node, begin: usize, depth: usize) -> Option<usize> {
         self.enter(node, Json::Object, depth)?;
         let predicting = node.order.begin();
-        let (mut first, mut index) = (true, 0);
+        let (mut at, mut index) = (begin, 0);
         loop {
-            let hit = match predicting {
-                true => node.order.follow(self.scan, at, index),
+            if predicting {
+                for predicted in node.order.from(index) {
+                    if !predicted.lies_at(self.scan, at) {
+                        break;
+                    }
+                    let value = predicted.end(at);
+                    at = self.member(&mut node.children, predicted.child, value, depth)?;
+                    index += 1;
+                }
+            }
+            let key = self.scan.after_blanks(at);
+            if self.scan.byte(key) == b'}' {
+                return Some(key + 1);
+            }
+            let ahead = match predicting {
+                true => node.order.ahead(self.scan, at, index),
                 false => None,
             };
-            let (child, value) = match hit {
-                Some(hit) => {
-                    index = hit.next;
-                    (hit.child, hit.value)
+            let (child, value) = match ahead {
+                Some((there, predicted)) => {
+                    index = there + 1;
+                    (predicted.child, predicted.end(at))
                 }
                 None => {
-                    let key = self.scan.after_blanks(at);
                     let key = match self.scan.byte(key) {
-                        b'}' => return Some(key + 1),
-                        b',' if !first => self.scan.after_blanks(key + 1),
-                        _ if first => key,
+                        _ if at == begin => key,
+                        b',' => self.scan.after_blanks(key + 1),
                         _ => return None,
                     };
-                    let (child, value) = self.key(node, key)?;
+                    let (child, value) = self.key(&node.names, key)?;
                     if predicting {
                         index = node.order.learn(self.scan, at, value, child, index);
                     }
                     (child, value)
                 }
             };
-            first = false;
-            at = match child {
-                None => self.scan.after_value(value, depth)?,
-                Some(child) => {
-                    let value = self.scan.after_blanks(value);
-                    self.value(&mut node.children[child as usize], value, depth)?
-                }
-            };
+            at = self.other_member(&mut node.children, child, value, depth)?;
+        }
+    }
+
+    #[inline(never)]
+    fn other_member(
+        &mut self,
+        children: &mut [Node],
+        child: Option<u32>,
+        value: usize,
+        depth: usize,
+    ) -> Option<usize> {
+        self.member(children, child, value, depth)
+    }
+
+    /// The value at `value`, which is that of a child or of nobody.
+    #[inline(always)]
+    fn member(
+        &mut self,
+        children: &mut [Node],
+        child: Option<u32>,
+        value: usize,
+        depth: usize,
+    ) -> Option<usize> {
+        match child {
+            None => self.scan.after_value(value, depth),
+            Some(child) => self.value(&mut children[child as usize], value, depth),
         }
     }
 
     /// The child that the key at `at` leads to, and the place of its value.
-    fn key(&mut self, node: &Node, at: usize) -> Option<(Option<u32>, usize)> {
+    fn key(&mut self, names: &TextTable, at: usize) -> Option<(Option<u32>, usize)> {
         if self.scan.byte(at) != b'"' {
             return None;
         }
@@ -190,7 +254,7 @@ impl Walk<'_, '_> {
                 (self.unescaped.as_str(), end)
             }
         };
-        Some((node.names.get(name), self.scan.after_colon(end + 1)?))
+        Some((names.get(name), self.scan.after_colon(end + 1)?))
     }
 
     /// The list whose first item is at `at`, if it has one.
