@@ -27,6 +27,7 @@ pub mod feature;
 pub mod finder;
 pub mod gaps;
 pub mod incident;
+mod logarithm;
 pub mod partition;
 pub mod psi;
 pub mod reference;
