@@ -51,6 +51,14 @@ impl Results {
                 peak.greatest,
             );
         }
+        if let Some(first) = self.spread(Contestant::Psiren, |run| run.first_ms.unwrap_or(f64::NAN))
+        {
+            let _ = writeln!(
+                text,
+                "psiren counted its first record {:.0} ms after its start ({:.0} to {:.0})",
+                first.median, first.least, first.greatest
+            );
+        }
         text
     }
 

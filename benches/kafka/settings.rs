@@ -49,6 +49,9 @@ pub(crate) struct Settings {
     /// Length of the window; it slides by a minute
     #[arg(long, default_value = "1h")]
     pub(crate) window: String,
+    /// Monitors of the topic in psiren, all alike
+    #[arg(long, default_value_t = 1)]
+    pub(crate) monitors: usize,
     /// Consumers in psiren
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,

@@ -1,9 +1,10 @@
-//! The natural logarithm, without branches, tables or calls, so that a compiler can take it of several
-//! numbers at once, and with the same last bit on every machine: that of the C library depends on
-//! its version and on what the processor has.
+//! The natural logarithm of ratios, without branches, tables and calls, so that the compiler can take
+//! several at a time, and with the same last bit on every machine: the C library's depends on its
+//! version and on the processor.
 //!
 //! `x = m · 2^e` with m in [√½, √2), and `ln m = 2 artanh s = 2 (s + s³/3 + s⁵/5 + …)` with
-//! `s = (m − 1) / (m + 1)`, at most 0.172. Behind s²¹ nothing reaches the last bit.
+//! `s = (m − 1) / (m + 1)`, which is 0.172 at most. Method and coefficients are those of FDLIBM's
+//! `e_log.c` (Sun Microsystems, 1993).
 
 /// Of the fraction of an `f64`.
 const BITS: u32 = f64::MANTISSA_DIGITS - 1;
@@ -11,19 +12,19 @@ const FRACTION: u64 = (1 << BITS) - 1;
 const ONE: u64 = 1f64.to_bits();
 const SQRT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
 
-/// 2/3, 2/5, 2/7, …, changed so that what follows them is made up for, to within 2^-58: FDLIBM's.
+/// 2/3, 2/5, 2/7, …, changed so that they stand for all that would follow, to within 2^-58.
 const SERIES: [f64; 7] = [
-    6.666666666666735130e-01,
-    3.999999999940941908e-01,
-    2.857142874366239149e-01,
-    2.222219843214978396e-01,
-    1.818357216161805012e-01,
-    1.531383769920937332e-01,
-    1.479819860511658591e-01,
+    0.6666666666666735,
+    0.3999999999940942,
+    0.2857142874366239,
+    0.22222198432149784,
+    0.1818357216161805,
+    0.15313837699209373,
+    0.14798198605116586,
 ];
 
-/// The logarithm of a positive, normal number, to within two units of the last place (one of 1, where
-/// it is smaller). NaN of any other.
+/// The logarithm of a positive, normal number, to within two units of its last place; NaN of any
+/// other.
 #[inline(always)]
 pub(super) fn ln(x: f64) -> f64 {
     // Counted from √½, so that the integer part of the binary logarithm is that of m's range.

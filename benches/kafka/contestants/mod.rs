@@ -40,6 +40,8 @@ pub(crate) struct Run {
     /// record to its last.
     pub(crate) cpu_us: f64,
     pub(crate) peak_mib: f64,
+    /// From psiren's start to the first record that it had counted, in milliseconds.
+    pub(crate) first_ms: Option<f64>,
 }
 
 /// What a child tells when it has read everything.
@@ -136,6 +138,7 @@ pub(crate) fn run(contestant: Contestant, config: &Path, settings: &Settings) ->
                 rate: told.rate,
                 cpu_us: (cpu_of_children() - before) * 1e6 / records as f64,
                 peak_mib: told.peak_mib,
+                first_ms: None,
             }
         }
     }

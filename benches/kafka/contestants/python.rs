@@ -69,6 +69,7 @@ pub(super) fn run(contestant: Contestant, task: &Task, settings: &Settings) -> R
         rate: told.rate,
         cpu_us: told.cpu_us,
         peak_mib: told.peak_mib,
+        first_ms: None,
     }
 }
 

@@ -13,6 +13,12 @@ use crate::row::Row;
 use crate::settings::{Contestant, Settings};
 use crate::wait;
 
+/// How often psiren is asked until it has counted a record.
+const START_POLL: Duration = Duration::from_millis(10);
+
+/// The monitor whose figures are held against those of the plain one.
+const MONITOR: &str = "bench";
+
 pub(crate) struct Sidecar;
 
 /// The figures of each closed window and feature: values and PSI.
@@ -27,6 +33,26 @@ impl Sidecar {
         reference: &Path,
         slack: &str,
     ) -> String {
+        let monitors: String = (1..=settings.monitors)
+            .map(|i| {
+                format!(
+                    r#"
+[monitor.{name}]
+topic = "{topic}"
+reference = "{reference}"
+timestamp = {{ field = "ts" }}
+window = {{ size = "{window}", slide = "1m" }}
+"#,
+                    name = if i == 1 {
+                        MONITOR.to_owned()
+                    } else {
+                        format!("{MONITOR}-{i}")
+                    },
+                    reference = reference.display(),
+                    window = settings.window,
+                )
+            })
+            .collect();
         format!(
             r#"
 [kafka]
@@ -34,13 +60,7 @@ bootstrap_servers = "{kafka}"
 group_id = "{topic}"
 instance_id = "bench"
 threads = {threads}
-
-[monitor.bench]
-topic = "{topic}"
-reference = "{reference}"
-timestamp = {{ field = "ts" }}
-window = {{ size = "{window}", slide = "1m" }}
-
+{monitors}
 [notify.team]
 slack_webhook_url = "{slack}"
 
@@ -55,8 +75,6 @@ dir = "state"
 checkpoint_interval = "{checkpoint}"
 "#,
             threads = settings.threads,
-            reference = reference.display(),
-            window = settings.window,
             checkpoint = settings.checkpoint,
         )
     }
@@ -68,6 +86,7 @@ pub(super) fn run(config: &Path, settings: &Settings) -> Run {
     let text = fs::read_to_string(config).expect("the configuration");
     let last_end_ms = last_window_end(config, settings);
     let home = Home::with_config(&text);
+    let begun = Instant::now();
     let psiren = home.start();
     let mut seen = Vec::new();
     wait_until_read(settings, || {
@@ -80,19 +99,25 @@ pub(super) fn run(config: &Path, settings: &Settings) -> Run {
         consumed
     });
     wait::until("the last window", LIMIT, || {
-        let end = psiren.metric("psiren_window_end_timestamp_seconds", &[]);
+        let end = psiren.metric(
+            "psiren_window_end_timestamp_seconds",
+            &[("monitor", MONITOR)],
+        );
         end.is_some_and(|seconds| (seconds * 1000.0) as i64 >= last_end_ms)
     });
     let counted = psiren.metric("psiren_records_total", &[("outcome", "counted")]);
-    assert_eq!(counted, Some(settings.records as f64));
+    let records = settings.records * settings.monitors as u64;
+    assert_eq!(counted, Some(records as f64));
     let peak_mib = psiren.peak_mib() as f64;
     psiren.terminate();
     compare(&home.rows(), &windows_of(config));
     let (rate, cpu_us) = between(&seen, settings.records);
+    let first = seen.iter().find(|seen| seen.records > 0.0);
     Run {
         rate,
         cpu_us,
         peak_mib,
+        first_ms: first.map(|seen| seen.at.duration_since(begun).as_secs_f64() * 1e3),
     }
 }
 
@@ -105,6 +130,10 @@ struct Seen {
 
 fn wait_until_read(settings: &Settings, mut consumed: impl FnMut() -> f64) {
     let deadline = Instant::now() + LIMIT;
+    while consumed() == 0.0 {
+        assert!(Instant::now() < deadline, "psiren read nothing");
+        sleep(START_POLL);
+    }
     while consumed() < settings.records as f64 {
         assert!(Instant::now() < deadline, "psiren did not read everything");
         sleep(Duration::from_millis(settings.scrape_ms));
@@ -145,7 +174,7 @@ fn compare(rows: &[Row], plain: &Path) {
     let plain: Windows = text.lines().map(parse).collect();
     let ours: Windows = rows
         .iter()
-        .filter(|row| row.is_final("bench") && row.closed_by == "watermark")
+        .filter(|row| row.is_final(MONITOR) && row.closed_by == "watermark")
         .map(|row| {
             (
                 (row.window_end_ms, row.feature.clone()),
