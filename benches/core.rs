@@ -16,11 +16,12 @@ use divan::counter::{BytesCount, ItemsCount};
 use flate2::read::GzDecoder;
 use psiren::config::{Decoder, TimestampField, field_path};
 use psiren::drift::{
-    Binning, Cell, Closed, ClosedBy, Finder, Found, Layout, PaneCounts, PaneId, PaneSpec,
+    Binning, Cell, Closed, ClosedBy, Finder, Found, Layout, Pane, PaneCounts, PaneId, PaneSpec,
     PartitionPanes, Smoothing, Trigger, Value, WindowRing, WindowSpec, psi,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField, TimeReader};
 use psiren::reference::{self, LoadOptions};
+use psiren::state::{UnitState, codec};
 use serde_json::Value as Json;
 
 use definition::definition;
@@ -230,6 +231,54 @@ fn close_and_judge(bencher: Bencher<'_, '_>, features: usize) {
     };
     (0..60).for_each(|_| drop(turn()));
     bencher.bench_local(turn);
+}
+
+/// An event opens a pane of so many features and seals the one before.
+#[divan::bench(args = [12, 1000])]
+fn seal(bencher: Bencher<'_, '_>, features: usize) {
+    let layout = Layout::new(vec![20; features]);
+    let spec = PaneSpec {
+        lateness_ms: 0,
+        ..PANES
+    };
+    let cells = vec![Cell::Bucket(3); features];
+    let mut panes = PartitionPanes::default();
+    let mut day = 0;
+    bencher.bench_local(|| {
+        day += 1;
+        panes.record(&spec, &layout, day * DAY, None, day, &cells);
+        panes.take_sealed(&spec)
+    });
+}
+
+/// What is stored of one partition: two open panes of so many features of 20 buckets.
+fn unit(features: usize) -> UnitState {
+    let layout = Layout::new(vec![20; features]);
+    let pane = |last_offset| {
+        let cells = (0..layout.cells() as u64).map(|i| i * 7919 % 1000);
+        let counts = PaneCounts::from_cells(&layout, 5000, cells.collect());
+        Pane {
+            counts: counts.expect("a count per cell"),
+            first_offset: 0,
+            last_offset,
+        }
+    };
+    UnitState {
+        open: [(PaneId(1), pane(500)), (PaneId(2), pane(1000))].into(),
+        ..UnitState::fresh(0, None)
+    }
+}
+
+#[divan::bench(args = [12, 1000])]
+fn encode_state(bencher: Bencher<'_, '_>, features: usize) {
+    let unit = unit(features);
+    bencher.bench(|| codec::encode(black_box(&unit)));
+}
+
+#[divan::bench(args = [12, 1000])]
+fn decode_state(bencher: Bencher<'_, '_>, features: usize) {
+    let bytes = codec::encode(&unit(features)).expect("bytes");
+    bencher.bench(|| codec::decode::<UnitState>(black_box(&bytes)));
 }
 
 /// One score over so many buckets.

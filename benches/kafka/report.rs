@@ -51,11 +51,10 @@ impl Results {
                 peak.greatest,
             );
         }
-        if let Some(first) = self.spread(Contestant::Psiren, |run| run.first_ms.unwrap_or(f64::NAN))
-        {
+        if let Some(first) = self.spread(Contestant::Psiren, |run| run.first_ms) {
             let _ = writeln!(
                 text,
-                "psiren counted its first record {:.0} ms after its start ({:.0} to {:.0})",
+                "psiren said {:.0} ms after its start that it had read a record ({:.0} to {:.0})",
                 first.median, first.least, first.greatest
             );
         }
@@ -129,9 +128,13 @@ impl Results {
         Some(self.spread(a, figure)?.median / self.spread(b, figure)?.median)
     }
 
-    fn spread(&self, contestant: Contestant, figure: fn(&Run) -> f64) -> Option<Spread> {
+    fn spread<F: Into<Option<f64>>>(
+        &self,
+        contestant: Contestant,
+        figure: fn(&Run) -> F,
+    ) -> Option<Spread> {
         let (_, runs) = self.0.iter().find(|(c, _)| *c == contestant)?;
-        let mut figures: Vec<f64> = runs.iter().map(figure).collect();
+        let mut figures: Vec<f64> = runs.iter().filter_map(|run| figure(run).into()).collect();
         figures.sort_by(f64::total_cmp);
         Some(Spread {
             median: *figures.get(figures.len() / 2)?,

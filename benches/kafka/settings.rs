@@ -50,8 +50,8 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "1h")]
     pub(crate) window: String,
     /// Monitors of the topic in psiren, all alike
-    #[arg(long, default_value_t = 1)]
-    pub(crate) monitors: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) monitors: u16,
     /// Consumers in psiren
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,

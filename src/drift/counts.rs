@@ -103,16 +103,15 @@ impl PaneCounts {
         debug_assert_eq!(cells.len(), layout.features());
         self.events += 1;
         for (span, cell) in layout.starts.windows(2).zip(cells) {
-            let (start, end) = (span[0], span[1]);
+            let (start, extra) = (span[0], span[1] - EXTRA);
             match *cell {
                 Cell::Bucket(b) => self.cells[start + b as usize] += 1,
                 Cell::Unseen => {
-                    let extra = end - EXTRA;
                     self.cells[extra - 1] += 1;
                     self.cells[extra + UNSEEN] += 1;
                 }
-                Cell::Missing => self.cells[end - EXTRA + MISSING] += 1,
-                Cell::Invalid(_) => self.cells[end - EXTRA + INVALID] += 1,
+                Cell::Missing => self.cells[extra + MISSING] += 1,
+                Cell::Invalid(_) => self.cells[extra + INVALID] += 1,
             }
         }
     }

@@ -83,17 +83,19 @@ impl Finder {
     /// Where a finite number is counted; `None` for a categorical feature.
     #[inline(always)]
     #[must_use]
-    pub fn number(&self, x: f64) -> Option<Cell> {
+    pub(crate) fn number(&self, x: f64) -> Option<Cell> {
+        debug_assert!(x.is_finite(), "{x}");
         match &self.0 {
             Kind::FewEdges(block) => Some(Cell::Bucket(below(block, x))),
-            other => other.number(x),
+            Kind::Numeric { edges, float32 } => Some(edges.cell(x, *float32)),
+            Kind::Categorical(_) => None,
         }
     }
 
     /// Where a text is counted; `None` for a numeric feature.
     #[inline(always)]
     #[must_use]
-    pub fn text(&self, text: &str) -> Option<Cell> {
+    pub(crate) fn text(&self, text: &str) -> Option<Cell> {
         match &self.0 {
             Kind::Categorical(table) => Some(table.get(text).map_or(Cell::Unseen, Cell::Bucket)),
             Kind::FewEdges(_) | Kind::Numeric { .. } => None,
@@ -101,27 +103,10 @@ impl Finder {
     }
 }
 
-impl Kind {
-    #[inline(never)]
-    fn number(&self, x: f64) -> Option<Cell> {
-        match self {
-            Self::FewEdges(block) => Some(Cell::Bucket(below(block, x))),
-            Self::Numeric { edges, float32 } => {
-                let x = if *float32 { f64::from(x as f32) } else { x };
-                Some(match x.is_finite() {
-                    true => Cell::Bucket(edges.below(x)),
-                    false => Cell::Missing,
-                })
-            }
-            Self::Categorical(_) => None,
-        }
-    }
-}
-
-/// Ascending edges. After the last there is infinity, which no value is above.
+/// Ascending edges; where there are none, infinity.
 type Block = [f64; BLOCK];
 
-/// The number of edges < `x`, which is finite. The last edge of the block is not among them.
+/// The number of edges < `x`, which is finite and not above the last.
 #[inline(always)]
 fn below(block: &Block, x: f64) -> u32 {
     // Halved four times, so that no comparison decides what is done next.
@@ -157,10 +142,15 @@ impl Edges {
         Self { blocks, lasts }
     }
 
-    /// The number of edges < `x`, which is finite.
-    fn below(&self, x: f64) -> u32 {
+    /// Where a finite number is counted. Out of line: fewer features have so many edges.
+    #[inline(never)]
+    fn cell(&self, x: f64, float32: bool) -> Cell {
+        let x = if float32 { f64::from(x as f32) } else { x };
+        if !x.is_finite() {
+            return Cell::Missing;
+        }
         let full = self.lasts.partition_point(|last| *last < x);
-        (full * BLOCK) as u32 + below(&self.blocks[full], x)
+        Cell::Bucket((full * BLOCK) as u32 + below(&self.blocks[full], x))
     }
 }
 

@@ -8,7 +8,7 @@
 #[derive(Debug, Clone, Default)]
 pub struct TextTable {
     texts: Vec<String>,
-    /// A power of two of them, at most a quarter taken, so that one look tells a text that is absent.
+    /// A power of two of them, at most a quarter taken, so that one look mostly tells a text that is absent.
     slots: Vec<Option<Slot>>,
 }
 
@@ -91,11 +91,10 @@ fn mark(bytes: &[u8]) -> u64 {
     // Of one byte all three are the same, of two the last two.
     match bytes {
         [] => 0,
-        [first, .., last] => {
-            let middle = bytes[bytes.len() / 2];
-            u64::from(*first) << 16 | u64::from(middle) << 8 | u64::from(*last)
+        [first, ..] => {
+            let [middle, last] = [bytes.len() / 2, bytes.len() - 1].map(|i| u64::from(bytes[i]));
+            u64::from(*first) << 16 | middle << 8 | last
         }
-        [only] => u64::from(*only),
     }
 }
 

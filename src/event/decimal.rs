@@ -13,7 +13,8 @@ const MOST_DIGITS: usize = 19;
 /// More digits of an exponent are unusual.
 const MOST_EXPONENT_DIGITS: usize = 4;
 
-/// A number of up to 19 digits without an exponent.
+/// A number of up to 19 digits without an exponent: the two kinds apart, so that the commonest
+/// numbers need not be a [`Json`] in memory.
 pub(super) enum Plain {
     Unsigned(u64),
     Float(f64),
@@ -21,30 +22,29 @@ pub(super) enum Plain {
 
 /// The number whose first digit is at `at`, where it is plain, and the place after it.
 #[inline(always)]
-pub(super) fn plain(scan: Scan<'_>, negative: bool, at: usize) -> (Option<Plain>, usize) {
+pub(super) fn plain(scan: Scan<'_>, negative: bool, at: usize) -> Option<(Plain, usize)> {
     let (significand, point) = scan.digits(at, 0);
     let leading_zero = scan.byte(at) == b'0' && point > at + 1;
     if point == at || leading_zero {
-        return (None, at);
+        return None;
     }
     let follower = scan.byte(point);
     if follower != b'.' {
         let plain = follower | 0x20 != b'e' && point - at <= MOST_DIGITS && !negative;
-        return (plain.then_some(Plain::Unsigned(significand)), point);
+        return plain.then_some((Plain::Unsigned(significand), point));
     }
     let (significand, end) = scan.digits(point + 1, significand);
     let fraction = end - (point + 1);
-    let plain = fraction > 0 && end - at <= MOST_DIGITS + 1 && scan.byte(end) | 0x20 != b'e';
-    let x = match plain {
-        true => divided(significand, fraction),
-        false => None,
-    };
-    let x = x.map(|x| Plain::Float(if negative { -x } else { x }));
-    (x, end)
+    if fraction == 0 || end - at > MOST_DIGITS + 1 || scan.byte(end) | 0x20 == b'e' {
+        return None;
+    }
+    let x = divided(significand, fraction)?;
+    Some((Plain::Float(signed(negative, x)), end))
 }
 
-/// The number that begins at `at`, a digit or a sign, and the place after it. `None` where the
-/// reference reader is to judge: no number, an integer of 20 digits or more, or one beyond `f64`.
+/// The number that begins at `at`, a digit or a sign, and that [`plain`] leaves, and the place after
+/// it. `None` where the reference reader is to judge: no number, an integer of 20 digits or more, or
+/// one beyond `f64`.
 pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)> {
     let negative = scan.byte(at) == b'-';
     let whole = at + usize::from(negative);
@@ -63,24 +63,15 @@ pub(super) fn number(scan: Scan<'_>, at: usize) -> Option<(Json<'static>, usize)
         _ => return Some((integer(negative, significand)?, point)),
     }
     let (significand, end) = scan.digits(point + 1, significand);
-    let fraction = end - point - 1;
-    let digits = digits + fraction;
-    if fraction == 0 {
-        return None;
+    let fraction = end - (point + 1);
+    match scan.byte(end) {
+        _ if fraction == 0 => None,
+        b'e' | b'E' => exponential(scan, at, significand, digits + fraction, fraction, end),
+        _ => read_by_the_library(scan, at, end),
     }
-    if scan.byte(end) | 0x20 == b'e' {
-        return exponential(scan, at, significand, digits, fraction, end);
-    }
-    if digits <= MOST_DIGITS
-        && let Some(x) = divided(significand, fraction)
-    {
-        return Some((Json::Float(if negative { -x } else { x }), end));
-    }
-    read_by_the_library(scan, at, end)
 }
 
 /// A number whose `e` is at `e`.
-#[inline(never)]
 fn exponential(
     scan: Scan<'_>,
     at: usize,
@@ -103,15 +94,15 @@ fn exponential(
     if digits <= MOST_DIGITS
         && let Some(x) = rounded(significand, exponent)
     {
-        let negative = scan.byte(at) == b'-';
-        return Some((Json::Float(if negative { -x } else { x }), end));
+        let x = signed(scan.byte(at) == b'-', x);
+        return Some((Json::Float(x), end));
     }
     read_by_the_library(scan, at, end)
 }
 
 #[cold]
 fn read_by_the_library(scan: Scan<'_>, at: usize, end: usize) -> Option<(Json<'static>, usize)> {
-    let x: f64 = scan.text.get(at..end)?.parse().ok()?;
+    let x: f64 = scan.text().get(at..end)?.parse().ok()?;
     x.is_finite().then_some((Json::Float(x), end))
 }
 
@@ -119,10 +110,17 @@ fn read_by_the_library(scan: Scan<'_>, at: usize, end: usize) -> Option<(Json<'s
 #[inline(always)]
 pub(super) fn few_digits(negative: bool, number: ShortNumber) -> f64 {
     let x = number.significand() as f64 / EXACT[number.fraction % 8];
+    signed(negative, x)
+}
+
+#[inline(always)]
+fn signed(negative: bool, x: f64) -> f64 {
     if negative { -x } else { x }
 }
 
-fn integer(negative: bool, significand: u64) -> Option<Json<'static>> {
+/// `None` below what an `i64` holds.
+#[inline(always)]
+pub(super) fn integer(negative: bool, significand: u64) -> Option<Json<'static>> {
     Some(match (negative, significand) {
         (false, _) => Json::Unsigned(significand),
         (true, 0) => Json::Float(-0.0),
@@ -232,9 +230,19 @@ mod tests {
         }
     }
 
+    /// As the walk reads what is not short.
+    fn read(text: &str) -> Option<(Json<'static>, usize)> {
+        let scan = Scan::new(text).unwrap();
+        let negative = text.starts_with('-');
+        match plain(scan, negative, usize::from(negative)) {
+            Some((Plain::Float(x), end)) => Some((Json::Float(x), end)),
+            Some((Plain::Unsigned(i), end)) => Some((Json::Unsigned(i), end)),
+            None => number(scan, 0),
+        }
+    }
+
     fn agrees(text: &str) -> Result<(), TestCaseError> {
-        let scan = Scan { text };
-        if let Some((found, end)) = number(scan, 0) {
+        if let Some((found, end)) = read(text) {
             prop_assert_eq!(end, text.len(), "{}", text);
             let expected = expected(text).map(bits);
             prop_assert_eq!(Some(bits(found)), expected, "{}", text);
@@ -262,7 +270,7 @@ mod tests {
     #[case("1.7976931348623157E+308")]
     #[case("0.1000000000000000055511151231257827021181583404541015625")]
     fn a_usual_number_is_read_as_serde_json_reads_it(#[case] text: &str) {
-        let found = number(Scan { text }, 0).map(|(json, _)| bits(json));
+        let found = read(text).map(|(json, _)| bits(json));
         assert!(found.is_some(), "{text}");
         assert_eq!(found, expected(text).map(bits));
     }
@@ -277,7 +285,7 @@ mod tests {
     #[case("-9223372036854775809")]
     #[case("1e999")]
     fn an_unusual_number_is_left_to_the_reference(#[case] text: &str) {
-        assert_eq!(number(Scan { text }, 0), None);
+        assert_eq!(read(text), None);
     }
 
     proptest! {
@@ -316,7 +324,7 @@ mod tests {
         ) {
             let negative = text.starts_with('-');
             let followed = format!("{text}{after}");
-            let scan = Scan { text: &followed };
+            let scan = Scan::new(&followed).unwrap();
             if let Some(short) = ShortNumber::read(scan.word(usize::from(negative))) {
                 prop_assert_eq!(short.len + usize::from(negative), text.len());
                 let found = Json::Float(few_digits(negative, short));

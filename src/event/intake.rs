@@ -71,8 +71,9 @@ fn feature_value<'v>(kind: FeatureKind, value: Json<'v>, text: &'v mut IntegerTe
     }
 }
 
+/// As [`cell`], for values that are not of the commonest kinds.
 #[inline(never)]
-fn found(finder: &Finder, value: Json<'_>) -> Cell {
+fn other_cell(finder: &Finder, value: Json<'_>) -> Cell {
     let mut text = IntegerText::default();
     finder.cell(feature_value(finder.kind(), value, &mut text))
 }
@@ -162,7 +163,8 @@ impl Intake {
         self.take_beside(targets, value);
     }
 
-    /// `value` is that of one feature. JSON has no numbers that are not finite.
+    /// `value` is that of one feature. Both readers hand on finite numbers only: `NaN`, `Infinity`
+    /// and `1e999` come as null.
     #[inline(always)]
     pub(super) fn take_feature(&mut self, feature: usize, value: Json<'_>) {
         let finder = &self.finders[feature];
@@ -170,12 +172,13 @@ impl Intake {
         let common = match value {
             Json::Float(x) => finder.number(x),
             Json::Unsigned(i) => finder.number(i as f64),
+            Json::Signed(i) => finder.number(i as f64),
             Json::Text(text) => finder.text(text),
             _ => None,
         };
         self.cells[feature] = match common {
             Some(cell) => cell,
-            None => found(finder, value),
+            None => other_cell(finder, value),
         };
     }
 

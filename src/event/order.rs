@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 256;
 const LOOK_AHEAD: usize = 2;
 
 /// Bytes that are compared together; most keys have fewer.
-const WORDS: usize = size_of::<u128>();
+const TOGETHER: usize = 16;
 
 /// Objects after which it is asked whether prediction helps, and how many more go without it if not.
 const TRIAL: u32 = 8;
@@ -33,11 +33,11 @@ pub(super) struct Order {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Predicted {
     /// Its first bytes, the very first the least significant, and which bits of them there are.
-    words: u128,
+    first: u128,
     mask: u128,
     len: usize,
     pub(super) child: Option<u32>,
-    /// What does not fit in the words.
+    /// What lies behind them.
     rest: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Order {
 
     /// What is predicted from the key number `index` on.
     #[inline(always)]
-    pub(super) fn from(&self, index: usize) -> &[Predicted] {
+    pub(super) fn following(&self, index: usize) -> &[Predicted] {
         self.predicted.get(index..).unwrap_or_default()
     }
 
@@ -80,7 +80,7 @@ impl Order {
         index: usize,
     ) -> Option<(usize, &Predicted)> {
         let most = if index == 0 { 0 } else { LOOK_AHEAD };
-        let mut soon = (index + 1..).zip(self.from(index + 1)).take(most);
+        let mut soon = (index + 1..).zip(self.following(index + 1)).take(most);
         soon.find(|(_, predicted)| predicted.lies_at(scan, at))
     }
 
@@ -93,13 +93,13 @@ impl Order {
         child: Option<u32>,
         index: usize,
     ) -> usize {
-        let token = scan.text.as_bytes().get(at..value).unwrap_or_default();
         self.misses += 1;
         // The next key is never the first, whether this one is kept or not: only the first
         // prediction is without a comma, and only the first key may be.
-        if token.is_empty() || token.len() > MOST_BYTES {
-            return index + 1;
-        }
+        let token = match scan.text().as_bytes().get(at..value) {
+            Some(token) if (1..=MOST_BYTES).contains(&token.len()) => token,
+            _ => return index + 1,
+        };
         if let Some(predicted) = self.predicted.get_mut(index) {
             predicted.set(token, child);
         } else if index == self.predicted.len() && index < MOST_KEYS {
@@ -113,12 +113,12 @@ impl Order {
 
 impl Predicted {
     fn set(&mut self, token: &[u8], child: Option<u32>) {
-        let (first, rest) = token.split_at(token.len().min(WORDS));
-        let mut words = [0; WORDS];
-        words[..first.len()].copy_from_slice(first);
-        self.words = u128::from_le_bytes(words);
-        let mask = u128::MAX.checked_shr(8 * (WORDS - first.len()) as u32);
-        self.mask = mask.unwrap_or(0);
+        let (first, rest) = token.split_at(token.len().min(TOGETHER));
+        let [mut bytes, mut mask] = [[0; TOGETHER]; 2];
+        bytes[..first.len()].copy_from_slice(first);
+        mask[..first.len()].fill(0xff);
+        self.first = u128::from_le_bytes(bytes);
+        self.mask = u128::from_le_bytes(mask);
         self.len = token.len();
         self.child = child;
         self.rest.clear();
@@ -133,8 +133,8 @@ impl Predicted {
 
     #[inline(always)]
     pub(super) fn lies_at(&self, scan: Scan<'_>, at: usize) -> bool {
-        (scan.words(at) ^ self.words) & self.mask == 0
-            && (self.len <= WORDS || scan.starts_with(at + WORDS, &self.rest))
+        (scan.sixteen(at) ^ self.first) & self.mask == 0
+            && (self.len <= TOGETHER || scan.starts_with(at + TOGETHER, &self.rest))
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
 
     /// The key at `at` as the walk finds it: number `index`, or one soon after, and its end.
     fn find(order: &Order, scan: Scan<'_>, at: usize, index: usize) -> Option<(usize, usize)> {
-        let next = order.from(index).first().map(|p| (index, p));
+        let next = order.following(index).first().map(|p| (index, p));
         let found = next.filter(|(_, p)| p.lies_at(scan, at));
         let (there, predicted) = found.or_else(|| order.ahead(scan, at, index))?;
         Some((there, predicted.end(at)))
@@ -155,7 +155,7 @@ mod tests {
         let (mut index, mut hits) = (0, 0);
         for token in tokens {
             let text = format!("{token}1");
-            let scan = Scan { text: &text };
+            let scan = Scan::new(&text).unwrap();
             index = match find(order, scan, 0, index) {
                 Some((there, end)) => {
                     assert_eq!(end, token.len());
@@ -222,11 +222,11 @@ mod tests {
     fn what_is_kept_has_a_limit() {
         let mut order = Order::default();
         for index in 0..2 * MOST_KEYS {
-            order.learn(Scan { text: "\"a\":" }, 0, 4, None, index);
+            order.learn(Scan::new("\"a\":").unwrap(), 0, 4, None, index);
         }
         assert_eq!(order.predicted.len(), MOST_KEYS);
         let long = "k".repeat(MOST_BYTES + 1);
-        order.learn(Scan { text: &long }, 0, long.len(), None, 0);
+        order.learn(Scan::new(&long).unwrap(), 0, long.len(), None, 0);
         assert_eq!(order.predicted[0].len, 4);
     }
 
@@ -237,8 +237,8 @@ mod tests {
         predicted(&mut order, &[&long, ",\"b\":"]);
         assert!(order.predicted.is_empty());
         predicted(&mut order, &["\"a\":", ",\"b\":"]);
-        let index = order.learn(Scan { text: &long }, 0, long.len(), None, 0);
-        let without_comma = Scan { text: "\"a\":1" };
+        let index = order.learn(Scan::new(&long).unwrap(), 0, long.len(), None, 0);
+        let without_comma = Scan::new("\"a\":1").unwrap();
         assert!(find(&order, without_comma, 0, index).is_none());
     }
 }

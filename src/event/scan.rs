@@ -16,10 +16,20 @@ const HIGHS: u64 = ONES << 7;
 /// A text that is scanned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan<'a> {
-    pub(super) text: &'a str,
+    text: &'a str,
 }
 
 impl<'a> Scan<'a> {
+    /// `None` of a text that has places beyond 32 bits.
+    pub(super) fn new(text: &'a str) -> Option<Self> {
+        u32::try_from(text.len()).is_ok().then_some(Self { text })
+    }
+
+    #[inline(always)]
+    pub(super) fn text(self) -> &'a str {
+        self.text
+    }
+
     #[inline]
     pub(super) fn byte(self, at: usize) -> u8 {
         self.text.as_bytes().get(at).copied().unwrap_or(0)
@@ -30,20 +40,21 @@ impl<'a> Scan<'a> {
     pub(super) fn word(self, at: usize) -> u64 {
         match self.chunk(at) {
             Some(eight) => u64::from_le_bytes(*eight),
-            None => self.last_word(at),
+            None => self.last_eight(at),
         }
     }
 
     /// Sixteen bytes, the first the least significant.
     #[inline(always)]
-    pub(super) fn words(self, at: usize) -> u128 {
+    pub(super) fn sixteen(self, at: usize) -> u128 {
         match self.chunk(at) {
             Some(sixteen) => u128::from_le_bytes(*sixteen),
-            None => self.last_words(at),
+            None => self.last_sixteen(at),
         }
     }
 
-    /// No place is beyond 32 bits, so that it takes one comparison to know that the bytes are there.
+    /// No place is beyond 32 bits (see [`new`](Self::new)), so that the sum cannot wrap and one
+    /// comparison tells whether the bytes are there.
     #[inline(always)]
     fn chunk<const N: usize>(self, at: usize) -> Option<&'a [u8; N]> {
         let at = at as u32 as usize;
@@ -51,12 +62,12 @@ impl<'a> Scan<'a> {
     }
 
     #[cold]
-    fn last_word(self, at: usize) -> u64 {
-        self.last_words(at) as u64
+    fn last_eight(self, at: usize) -> u64 {
+        self.last_sixteen(at) as u64
     }
 
     #[inline(never)]
-    fn last_words(self, at: usize) -> u128 {
+    fn last_sixteen(self, at: usize) -> u128 {
         let bytes = self.text.as_bytes();
         let missing = (at + 16).saturating_sub(bytes.len());
         if let Some(last) = bytes.last_chunk() {
@@ -456,16 +467,16 @@ mod tests {
         fn words_are_the_bytes_from_a_place_on(text in "[ -~]{0,40}", at in 0usize..70) {
             let mut padded = text.clone().into_bytes();
             padded.resize(100, 0);
-            let scan = Scan { text: &text };
+            let scan = Scan::new(&text).unwrap();
             let sixteen = padded[at..at + 16].try_into().unwrap();
-            prop_assert_eq!(scan.words(at), u128::from_le_bytes(sixteen));
+            prop_assert_eq!(scan.sixteen(at), u128::from_le_bytes(sixteen));
             prop_assert_eq!(scan.word(at), u128::from_le_bytes(sixteen) as u64);
         }
 
         #[test]
         fn eight_digits_are_read_as_one_number(number in 0u64..100_000_000) {
             let text = format!("{number:08}");
-            let scan = Scan { text: &text };
+            let scan = Scan::new(&text).unwrap();
             prop_assert_eq!(eight_digits(scan.word(0)), number);
         }
 
@@ -475,7 +486,7 @@ mod tests {
         ) {
             let text = format!("{}{number}{after}", "x".repeat(before));
             let end = text.len() - after.len();
-            prop_assert_eq!(Scan { text: &text }.digits(before, 0), (number, end));
+            prop_assert_eq!(Scan::new(&text).unwrap().digits(before, 0), (number, end));
         }
 
         #[test]
@@ -484,7 +495,7 @@ mod tests {
             after in "[a\"\\\\\u{0}]{0,9}",
         ) {
             let text = format!("{plain}{special}{}", if special.is_empty() { "" } else { &after });
-            prop_assert_eq!(Scan { text: &text }.after_plain(0), plain.len());
+            prop_assert_eq!(Scan::new(&text).unwrap().after_plain(0), plain.len());
         }
 
         /// What is skipped is what serde_json skips.
@@ -492,7 +503,7 @@ mod tests {
         fn a_value_is_skipped_as_serde_json_skips_it(
             text in r#"([\[\]{},: ]|"[a\\"u0]{0,5}"|-?[0-9]{1,3}(\.[0-9]{1,2})?(e[+-]?[0-9])?|true|null|[-0.eE"a]){1,12}"#,
         ) {
-            let scan = Scan { text: &text };
+            let scan = Scan::new(&text).unwrap();
             if let Some(end) = scan.after_value(0, 0) {
                 prop_assert!(serde_json::from_str::<IgnoredAny>(&text[..end]).is_ok(), "{}", text);
             }

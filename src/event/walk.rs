@@ -5,8 +5,8 @@
 //! not give up, it has handed the [`Intake`] what the reference reader would have; property tests and
 //! a fuzz target hold the two against each other.
 //!
-//! It gives up at every fault, at values deeper than [`MOST_DEPTH`], and, where something is watched,
-//! at an integer of 20 digits or more, a number beyond `f64`, an exponent of five digits or more and
+//! It gives up at every fault, at texts of 4 GiB, at values deeper than [`MOST_DEPTH`], and, where
+//! something is watched, at an integer of 20 digits or more, a number beyond `f64`, an exponent of five digits or more and
 //! a lone surrogate.
 
 use super::decimal::{self, Plain};
@@ -27,13 +27,11 @@ pub(super) struct Walker {
 impl Walker {
     /// Reads an event that is an object; `None` when the reference reader has to.
     pub(super) fn read(&mut self, root: &mut Node, intake: &mut Intake, text: &str) -> Option<()> {
-        if u32::try_from(text.len()).is_err() {
-            return None;
-        }
+        let scan = Scan::new(text)?;
         intake.clear();
         self.event += 1;
         let mut walk = Walk {
-            scan: Scan { text },
+            scan,
             intake,
             event: self.event,
             unescaped: &mut self.unescaped,
@@ -47,7 +45,8 @@ impl Walker {
     }
 }
 
-/// One event being read. Every method gives the place after what it read.
+/// One event being read. Every method gives the place after what it read. Those that few values need
+/// are out of line, so that the loop over the keys of an object stays small.
 struct Walk<'t, 'a> {
     scan: Scan<'a>,
     intake: &'t mut Intake,
@@ -80,30 +79,27 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The number whose first digit is at `digits`. The commonest kinds are handed on apart, so that none is a [`Json`] in
-    /// memory first.
+    /// The number whose first digit is at `digits`.
     #[inline(always)]
     fn number(&mut self, node: &mut Node, negative: bool, digits: usize) -> Option<usize> {
-        match ShortNumber::read(self.scan.word(digits)) {
-            Some(short) if short.fraction > 0 => {
-                self.scalar(node, Json::Float(decimal::few_digits(negative, short)));
-                Some(digits + short.len)
-            }
-            Some(short) if !negative => {
-                self.scalar(node, Json::Unsigned(short.significand()));
-                Some(digits + short.len)
-            }
-            _ => self.long_number(node, negative, digits),
+        let Some(short) = ShortNumber::read(self.scan.word(digits)) else {
+            return self.long_number(node, negative, digits);
+        };
+        match short.fraction {
+            0 => self.scalar(node, decimal::integer(negative, short.significand())?),
+            _ => self.scalar(node, Json::Float(decimal::few_digits(negative, short))),
         }
+        Some(digits + short.len)
     }
 
     #[inline(never)]
     fn long_number(&mut self, node: &mut Node, negative: bool, digits: usize) -> Option<usize> {
-        let (value, end) = decimal::plain(self.scan, negative, digits);
+        let Some((value, end)) = decimal::plain(self.scan, negative, digits) else {
+            return self.any_number(node, digits - usize::from(negative));
+        };
         match value {
-            Some(Plain::Float(x)) => self.scalar(node, Json::Float(x)),
-            Some(Plain::Unsigned(i)) => self.scalar(node, Json::Unsigned(i)),
-            None => return self.any_number(node, digits - usize::from(negative)),
+            Plain::Float(x) => self.scalar(node, Json::Float(x)),
+            Plain::Unsigned(i) => self.scalar(node, Json::Unsigned(i)),
         }
         Some(end)
     }
@@ -144,7 +140,7 @@ impl Walk<'_, '_> {
     fn text(&mut self, node: &mut Node, at: usize) -> Option<usize> {
         let end = self.scan.after_plain(at);
         if self.scan.byte(end) == b'"' {
-            self.scalar(node, Json::Text(self.scan.text.get(at..end)?));
+            self.scalar(node, Json::Text(self.scan.text().get(at..end)?));
             return Some(end + 1);
         }
         self.escaped_text(node, at)
@@ -176,7 +172,7 @@ impl Walk<'_, '_> {
         let (mut at, mut index) = (begin, 0);
         loop {
             if predicting {
-                for predicted in node.order.from(index) {
+                for predicted in node.order.following(index) {
                     if !predicted.lies_at(self.scan, at) {
                         break;
                     }
@@ -248,7 +244,7 @@ impl Walk<'_, '_> {
         }
         let plain = self.scan.after_plain(at + 1);
         let (name, end) = match self.scan.byte(plain) {
-            b'"' => (self.scan.text.get(at + 1..plain)?, plain),
+            b'"' => (self.scan.text().get(at + 1..plain)?, plain),
             _ => {
                 let end = self.scan.unescape(at + 1, self.unescaped)?;
                 (self.unescaped.as_str(), end)

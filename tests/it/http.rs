@@ -209,7 +209,7 @@ async fn history_as_csv_has_the_rows_of_the_file() {
     let (_, by_query) = site.get(&format!("{path}&format=csv")).await;
     insta::assert_snapshot!(by_query, @r"
     window_start,window_end,monitor,segment,feature,trigger,psi,status,events,missing,invalid,coverage,closed_by,reference,definition,evaluated_at
-    2026-02-22T00:00:00Z,2026-03-01T00:00:00Z,flights,,dep_delay,final,3.126046646235414,likely_drift,180,20,0,1,watermark,4b1d,9e0c,
+    2026-02-22T00:00:00Z,2026-03-01T00:00:00Z,flights,,dep_delay,final,3.1260466462354137,likely_drift,180,20,0,1,watermark,4b1d,9e0c,
     ");
     let mut request = get(path);
     request

@@ -40,7 +40,7 @@ pub(crate) struct Run {
     /// record to its last.
     pub(crate) cpu_us: f64,
     pub(crate) peak_mib: f64,
-    /// From psiren's start to the first record that it had counted, in milliseconds.
+    /// From psiren's start until it says that it has read a record, in milliseconds.
     pub(crate) first_ms: Option<f64>,
 }
 

@@ -13,9 +13,6 @@ use crate::row::Row;
 use crate::settings::{Contestant, Settings};
 use crate::wait;
 
-/// How often psiren is asked until it has counted a record.
-const START_POLL: Duration = Duration::from_millis(10);
-
 /// The monitor whose figures are held against those of the plain one.
 const MONITOR: &str = "bench";
 
@@ -88,6 +85,8 @@ pub(super) fn run(config: &Path, settings: &Settings) -> Run {
     let home = Home::with_config(&text);
     let begun = Instant::now();
     let psiren = home.start();
+    wait::until("the first record", LIMIT, || psiren.consumed() > 0.0);
+    let first = begun.elapsed();
     let mut seen = Vec::new();
     wait_until_read(settings, || {
         let consumed = psiren.consumed();
@@ -106,18 +105,17 @@ pub(super) fn run(config: &Path, settings: &Settings) -> Run {
         end.is_some_and(|seconds| (seconds * 1000.0) as i64 >= last_end_ms)
     });
     let counted = psiren.metric("psiren_records_total", &[("outcome", "counted")]);
-    let records = settings.records * settings.monitors as u64;
+    let records = settings.records * u64::from(settings.monitors);
     assert_eq!(counted, Some(records as f64));
     let peak_mib = psiren.peak_mib() as f64;
     psiren.terminate();
     compare(&home.rows(), &windows_of(config));
     let (rate, cpu_us) = between(&seen, settings.records);
-    let first = seen.iter().find(|seen| seen.records > 0.0);
     Run {
         rate,
         cpu_us,
         peak_mib,
-        first_ms: first.map(|seen| seen.at.duration_since(begun).as_secs_f64() * 1e3),
+        first_ms: Some(first.as_secs_f64() * 1e3),
     }
 }
 
@@ -130,13 +128,12 @@ struct Seen {
 
 fn wait_until_read(settings: &Settings, mut consumed: impl FnMut() -> f64) {
     let deadline = Instant::now() + LIMIT;
-    while consumed() == 0.0 {
-        assert!(Instant::now() < deadline, "psiren read nothing");
-        sleep(START_POLL);
-    }
-    while consumed() < settings.records as f64 {
-        assert!(Instant::now() < deadline, "psiren did not read everything");
+    loop {
         sleep(Duration::from_millis(settings.scrape_ms));
+        if consumed() >= settings.records as f64 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "psiren did not read everything");
     }
 }
 

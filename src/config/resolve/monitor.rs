@@ -226,8 +226,8 @@ impl Resolver<'_> {
     fn smoothing(&mut self, raw: &RawMonitor) -> Smoothing {
         let epsilon = self.number(
             &raw.epsilon,
-            "a share between 0 and 1, neither included",
-            |e| e > 0.0 && e < 1.0,
+            "a share of at least 1e-100 and below 1",
+            |e| (1e-100..1.0).contains(&e),
         );
         let kind = raw.smoothing.as_ref().map(|s| *s.get_ref());
         if let (Some(RawSmoothing::Half), Some(typed)) = (kind, &raw.epsilon) {
