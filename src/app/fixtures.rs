@@ -16,7 +16,7 @@ use crate::drift::{
 use crate::monitor::Monitor;
 use crate::reference::Profile;
 use crate::reference::profile::ProfileFeature;
-use crate::source::{Record, Source, SourceError, TopicPartition};
+use crate::source::{Drained, Record, Source, SourceError, TopicPartition};
 
 /// A valid event time and the start of a pane of every width used here.
 pub(crate) const START: i64 = 1_600_000_000_000;
@@ -176,7 +176,7 @@ impl Source for Replay {
         _: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
+    ) -> Result<Drained, SourceError> {
         let mut handed = 0;
         self.turn += 1;
         let assigned = self.positions.len().max(1);
@@ -196,7 +196,10 @@ impl Source for Replay {
                 handed += 1;
             }
         }
-        Ok(handed)
+        Ok(Drained {
+            records: handed,
+            more: handed == most.min(self.batch),
+        })
     }
 
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {

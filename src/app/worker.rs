@@ -19,7 +19,7 @@ use crate::drift::{PaneId, SealedPane};
 use crate::health::{Health, Heartbeat};
 use crate::metrics::{Metrics, MonitorMetrics, Summary};
 use crate::monitor::Monitor;
-use crate::source::{Record, Source, SourceError, SourceEvent, TopicPartition};
+use crate::source::{Drained, Record, Source, SourceError, SourceEvent, TopicPartition};
 use crate::state::UnitKey;
 
 use super::clock::now_ms;
@@ -140,7 +140,7 @@ impl<S: Source + 'static> Loop<S> {
         }
         let most = self.holding.batch();
         let idle = match self.consume(most) {
-            Ok(handed) => handed < most,
+            Ok(drained) => !drained.more,
             Err(error) => {
                 self.complain(&error);
                 true
@@ -153,7 +153,7 @@ impl<S: Source + 'static> Loop<S> {
 
     /// Takes up to `most` records. The loop has turned when it took some, or when there were none:
     /// see the watchdog.
-    fn consume(&mut self, most: usize) -> Result<usize, SourceError> {
+    fn consume(&mut self, most: usize) -> Result<Drained, SourceError> {
         let began = Instant::now();
         let (partitions, counters) = (&mut self.partitions, &mut self.counters);
         let closed: Vec<PaneId> = self
@@ -165,7 +165,7 @@ impl<S: Source + 'static> Loop<S> {
         let mut after_close = vec![0; closed.len()];
         let mut first_at = None;
         let mut handed_over = 0;
-        let handed = self.worker.source.drain(WAIT, most, &mut |run| {
+        let drained = self.worker.source.drain(WAIT, most, &mut |run| {
             let now = *first_at.get_or_insert_with(Instant::now);
             let is = |p: &&mut Partition| {
                 let of = |r: &Record<'_>| p.id.partition == r.partition && p.id.topic == r.topic;
@@ -201,7 +201,7 @@ impl<S: Source + 'static> Loop<S> {
                 watched.metrics.add_after_close(after);
             }
         }
-        handed
+        drained
     }
 
     /// Spreads the time of a batch evenly over its records: a clock reading per record would cost

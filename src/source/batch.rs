@@ -7,7 +7,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::kafka::{BATCH, KafkaSource, Listener, classify, is_told_elsewhere};
 use super::native::queue::{Batch, BatchQueue, Message};
-use super::{Record, Source, SourceError, TopicPartition};
+use super::{Drained, Record, Source, SourceError, TopicPartition};
 use crate::config::KafkaConfig;
 
 /// Records in a run: enough that what is done once per run costs nothing, few enough for a cache.
@@ -130,32 +130,40 @@ impl Source for BatchSource {
         wait: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
+    ) -> Result<Drained, SourceError> {
         // The client's events; and what was fetched before a partition was forwarded, which comes
         // before what the queue has of it, so that the queue waits until there is no more of it.
         let early = self.plain.drain(Duration::ZERO, most, take)?;
-        if early > 0 {
-            return Ok(early);
+        if early.records > 0 {
+            return Ok(Drained {
+                more: true,
+                ..early
+            });
         }
         self.forward_silent()?;
         self.next_error()?;
         let began = Instant::now();
-        let (mut handed, mut wait) = (0, wait);
-        while handed < most {
-            let room = self.batch.min(most - handed);
+        let mut drained = Drained {
+            records: 0,
+            more: true,
+        };
+        let mut wait = wait;
+        while drained.records < most {
+            let room = self.batch.min(most - drained.records);
             let batch = self.queue.take(wait, room).map_err(refused)?;
             let taken = batch.len();
             let of_records = hand_over(&batch, take, &mut self.forwarded, &mut self.errors);
             drop(batch);
             self.put_back();
-            handed += of_records.records;
+            drained.records += of_records.records;
             self.batch = next_batch(self.batch, &of_records);
             wait = Duration::ZERO;
-            if taken < room || !self.errors.is_empty() || began.elapsed() > BATCH {
+            drained.more = taken == room;
+            if !drained.more || !self.errors.is_empty() || began.elapsed() > BATCH {
                 break;
             }
         }
-        self.next_error().map(|()| handed)
+        self.next_error().map(|()| drained)
     }
 
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {

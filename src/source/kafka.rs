@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::batch::BatchSource;
 use super::client::{consumer_config, heard, logged};
-use super::{Record, Source, SourceError, TopicPartition};
+use super::{Drained, Record, Source, SourceError, TopicPartition};
 use crate::config::{ConsumerKind, KafkaConfig};
 
 /// A batch ends after this, so that timers and commands are served while a backlog is read.
@@ -133,13 +133,19 @@ impl Source for KafkaSource {
         wait: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
-        let mut handed = 0;
+    ) -> Result<Drained, SourceError> {
+        let mut drained = Drained {
+            records: 0,
+            more: true,
+        };
         let mut wait = wait;
         let began = Instant::now();
-        while handed < most {
+        while drained.records < most {
             match self.consumer.poll(wait) {
-                None => break,
+                None => {
+                    drained.more = false;
+                    break;
+                }
                 Some(Ok(message)) => take(&[record(&message)]),
                 Some(Err(error)) => match error.rdkafka_error_code() {
                     Some(code) if is_told_elsewhere(code) => {
@@ -150,14 +156,14 @@ impl Source for KafkaSource {
                     None => return Err(failed(&error)),
                 },
             }
-            handed += 1;
+            drained.records += 1;
             wait = Duration::ZERO;
             // A clock reading per record would cost more than many of them.
-            if handed % 256 == 0 && began.elapsed() > BATCH {
+            if drained.records.is_multiple_of(256) && began.elapsed() > BATCH {
                 break;
             }
         }
-        Ok(handed)
+        Ok(drained)
     }
 
     /// librdkafka drops what it has fetched ahead and remembers the record after the last one that

@@ -63,6 +63,15 @@ pub enum SourceEvent<T> {
     Lost(Vec<TopicPartition>),
 }
 
+/// What [`Source::drain`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Records that were handed over.
+    pub records: usize,
+    /// It ended before it had looked whether there are more.
+    pub more: bool,
+}
+
 /// Hands over the records of the assigned partitions, in offset order per partition.
 pub trait Source: Send {
     /// Starts to read `partition` at `offset`, beside what is read already.
@@ -70,9 +79,8 @@ pub trait Source: Send {
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError>;
 
-    /// Waits up to `wait` for records, then hands over what is there, `most` at the most, and says
-    /// how many that were. `take` is given runs: records of one partition that follow each other,
-    /// one or more.
+    /// Waits up to `wait` for records, then hands over what is there, `most` at the most. `take` is
+    /// given runs: records of one partition that follow each other, one or more.
     ///
     /// # Errors
     /// What the client met, beside the records that were handed over all the same.
@@ -81,7 +89,7 @@ pub trait Source: Send {
         wait: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError>;
+    ) -> Result<Drained, SourceError>;
 
     /// Hands over nothing more of `partition` until [`resume`](Self::resume), which goes on with
     /// the record after the last one that was handed over. What the client has fetched ahead is
@@ -112,7 +120,7 @@ impl<S: Source + ?Sized> Source for Box<S> {
         wait: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
+    ) -> Result<Drained, SourceError> {
         (**self).drain(wait, most, take)
     }
 

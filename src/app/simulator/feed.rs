@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::app::fixtures::Logs;
-use crate::source::{Record, Source, SourceError, TopicPartition};
+use crate::source::{Drained, Record, Source, SourceError, TopicPartition};
 
 /// Where each log begins; retention moves it.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +82,7 @@ impl Source for Feed {
         _: Duration,
         most: usize,
         take: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
+    ) -> Result<Drained, SourceError> {
         let again = self.again.swap(0, Ordering::Relaxed);
         self.go_back(again);
         let (mut handed, most) = (0, most.min(self.batch));
@@ -108,7 +108,10 @@ impl Source for Feed {
             }
         }
         self.idle.store(handed == 0, Ordering::Relaxed);
-        Ok(handed)
+        Ok(Drained {
+            records: handed,
+            more: handed == most,
+        })
     }
 
     fn pause(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {

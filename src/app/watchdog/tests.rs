@@ -12,7 +12,7 @@ use super::*;
 use crate::app::messages::{Assignment, Positions, WorkerCommand};
 use crate::app::worker::Worker;
 use crate::metrics::Metrics;
-use crate::source::{Record, Source, SourceError, SourceEvent, TopicPartition};
+use crate::source::{Drained, Record, Source, SourceError, SourceEvent, TopicPartition};
 
 const PATIENT: &str = "PSIREN_TEST_WATCHDOG_PATIENT";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -45,14 +45,17 @@ impl Source for Patient {
         wait: Duration,
         _: usize,
         _: &mut dyn FnMut(&[Record<'_>]),
-    ) -> Result<usize, SourceError> {
+    ) -> Result<Drained, SourceError> {
         match self.0 {
             Illness::Hangs => loop {
                 std::thread::park();
             },
             Illness::None | Illness::Withholds => std::thread::sleep(wait / 10),
         }
-        Ok(0)
+        Ok(Drained {
+            records: 0,
+            more: false,
+        })
     }
 
     fn pause(&mut self, _: &TopicPartition) -> Result<(), SourceError> {

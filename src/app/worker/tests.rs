@@ -273,6 +273,22 @@ fn a_partition_too_far_ahead_is_paused_and_goes_on_where_it_was() {
     );
 }
 
+/// The first turns end before all that is at hand was looked at.
+#[test]
+fn a_sealed_pane_waits_for_the_interval_while_there_is_more_to_read() {
+    let log = (0..100).map(|i| Scripted::event(i, START + i * WIDTH, 1.0, "keep"));
+    let logs: Logs = Arc::new([(0, log.collect())].into());
+    let store = Arc::new(LocalStore::in_memory().unwrap());
+    let mut life = Life::begin(&store, &logs, 40, Duration::from_secs(3600));
+    for _ in 0..2 {
+        life.this.turn();
+        assert!(!life.this.partitions[0].units[0].sealed.is_empty());
+        assert!(life.this.in_flight.is_none());
+    }
+    life.this.turn();
+    assert!(life.this.in_flight.is_some());
+}
+
 /// Each record seals a pane; nothing comes back from the store.
 #[test]
 fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
@@ -314,11 +330,12 @@ fn a_loop_whose_checkpoint_does_not_come_back_stops_to_take_records() {
     assert!(health.held().is_empty());
 }
 
-/// A life that has read 20 records, and asks to release partition 0.
+/// A life that has read 20 records, whose checkpoint is in flight, and that asks to release partition
+/// 0.
 fn releasing() -> (Arc<LocalStore>, Life, Receiver<()>) {
     let logs = one_log();
     let store = Arc::new(LocalStore::in_memory().unwrap());
-    let mut life = Life::begin(&store, &logs, 20, Duration::from_secs(3600));
+    let mut life = Life::begin(&store, &logs, 20, Duration::ZERO);
     life.this.turn();
     let partition = life.this.partitions[0].id.clone();
     let (done, is_done) = mpsc::channel();

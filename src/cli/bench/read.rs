@@ -64,7 +64,7 @@ pub(super) fn read(
         if heard.elapsed() > PATIENCE {
             bail!("no record came for {} s; try again", PATIENCE.as_secs());
         }
-        let handed = source.drain(WAIT, BATCH, &mut |run| {
+        let drained = source.drain(WAIT, BATCH, &mut |run| {
             let Some(stretch) = run.first().and_then(|r| open.get(&r.partition)) else {
                 return;
             };
@@ -80,7 +80,7 @@ pub(super) fn read(
                 each(record);
             }
         })?;
-        if handed > 0 {
+        if drained.records > 0 {
             heard = Instant::now();
         }
         // The position is past the marker of a transaction, too, which may be the last offset.

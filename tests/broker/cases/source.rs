@@ -1,10 +1,11 @@
 //! What a source promises, by the batch and one by one.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
 use std::time::Duration;
 
 use psiren::config::{Config, ConsumerKind, KafkaConfig, Overrides};
-use psiren::source::{self, Source, SourceError, TopicPartition};
+use psiren::source::{self, Drained, Source, SourceError, TopicPartition};
 
 use crate::Case;
 use crate::kafka::Kafka;
@@ -15,6 +16,8 @@ const PARTITIONS: i32 = 3;
 const RECORDS: i64 = 4_000;
 const LIMIT: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_millis(20);
+/// A record that takes so long ends a turn before it has 2,000.
+const SLOW: Duration = Duration::from_micros(250);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -29,6 +32,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::shared(
             "records_are_the_same_by_the_batch_and_one_by_one",
             records_are_the_same_by_the_batch_and_one_by_one,
+        ),
+        Case::shared(
+            "a_slow_turn_ends_early_and_says_that_there_is_more",
+            a_slow_turn_ends_early_and_says_that_there_is_more,
         ),
         Case::shared(
             "an_offset_outside_the_log_is_told",
@@ -184,7 +191,7 @@ fn records_are_the_same_by_the_batch_and_one_by_one(kafka: &Kafka) {
                     });
                 }
             });
-            assert_eq!(read.len(), before + drained.expect("records"));
+            assert_eq!(read.len(), before + drained.expect("records").records);
             read.len() == plain.len() + committed.len()
         });
         // Between partitions there is no order, within one there is.
@@ -192,6 +199,37 @@ fn records_are_the_same_by_the_batch_and_one_by_one(kafka: &Kafka) {
         read
     });
     assert_eq!(batch, poll);
+}
+
+fn a_slow_turn_ends_early_and_says_that_there_is_more(kafka: &Kafka) {
+    let topic = numbered(kafka, "slow", 1, 2_000);
+    for mut source in sources(kafka) {
+        source.assign(&of(&topic, 0), 0).expect("assigned");
+        let mut read = 0;
+        let mut early = 0;
+        wait::until("all records", LIMIT, || {
+            let before = read;
+            let drained = source.drain(WAIT, 2_000, &mut |run| {
+                sleep(SLOW * u32::try_from(run.len()).expect("few"));
+                read += run.len();
+            });
+            let drained = drained.expect("records");
+            assert_eq!(drained.records, read - before);
+            if drained.records > 0 && read < 2_000 {
+                early += u32::from(drained.more);
+            }
+            read == 2_000
+        });
+        assert!(early > 0, "no turn said that there is more");
+        wait::until("the end", LIMIT, || {
+            let drained = source.drain(WAIT, 2_000, &mut |run| panic!("handed over {run:?}"));
+            let nothing = Drained {
+                records: 0,
+                more: false,
+            };
+            drained.expect("nothing") == nothing
+        });
+    }
 }
 
 fn an_offset_outside_the_log_is_told(kafka: &Kafka) {
