@@ -142,7 +142,7 @@ impl Edges {
         Self { blocks, lasts }
     }
 
-    /// Where a finite number is counted. Out of line: fewer features have so many edges.
+    /// Where a finite number is counted. Out of line: fewer features have so many edges or are rounded.
     #[inline(never)]
     fn cell(&self, x: f64, float32: bool) -> Cell {
         let x = if float32 { f64::from(x as f32) } else { x };
