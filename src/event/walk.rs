@@ -6,8 +6,8 @@
 //! a fuzz target hold the two against each other.
 //!
 //! It gives up at every fault, at texts of 4 GiB, at values deeper than [`MOST_DEPTH`], and, where
-//! something is watched, at an integer of 20 digits or more, a number beyond `f64`, an exponent of five digits or more and
-//! a lone surrogate.
+//! something is watched, at an integer of 20 digits or more, a number beyond `f64`, an exponent of
+//! five digits or more and a lone surrogate.
 
 use super::decimal::{self, Plain};
 use super::intake::{Intake, Json};
@@ -211,6 +211,7 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// As [`member`](Self::member), for a key that did not come as predicted: out of line.
     #[inline(never)]
     fn other_member(
         &mut self,
