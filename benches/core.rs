@@ -6,6 +6,8 @@
 #[path = "../tests/support/definition.rs"]
 mod definition;
 mod events;
+#[path = "../tests/support/stored.rs"]
+mod stored;
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
@@ -16,7 +18,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use flate2::read::GzDecoder;
 use psiren::config::{Decoder, TimestampField, field_path};
 use psiren::drift::{
-    Binning, Cell, Closed, ClosedBy, Finder, Found, Layout, Pane, PaneCounts, PaneId, PaneSpec,
+    Binning, Cell, Closed, ClosedBy, Finder, Found, Layout, PaneCounts, PaneId, PaneSpec,
     PartitionPanes, Smoothing, Trigger, Value, WindowRing, WindowSpec, psi,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField, TimeReader};
@@ -26,6 +28,7 @@ use serde_json::Value as Json;
 
 use definition::definition;
 use events::Shape;
+use stored::unit;
 
 const DAY: i64 = 86_400_000;
 const PANES: PaneSpec = PaneSpec {
@@ -249,24 +252,6 @@ fn seal(bencher: Bencher<'_, '_>, features: usize) {
         panes.record(&spec, &layout, day * DAY, None, day, &cells);
         panes.take_sealed(&spec)
     });
-}
-
-/// What is stored of one partition: two open panes of so many features of 20 buckets.
-fn unit(features: usize) -> UnitState {
-    let layout = Layout::new(vec![20; features]);
-    let pane = |last_offset| {
-        let cells = (0..layout.cells() as u64).map(|i| i * 7919 % 1000);
-        let counts = PaneCounts::from_cells(&layout, 5000, cells.collect());
-        Pane {
-            counts: counts.expect("a count per cell"),
-            first_offset: 0,
-            last_offset,
-        }
-    };
-    UnitState {
-        open: [(PaneId(1), pane(500)), (PaneId(2), pane(1000))].into(),
-        ..UnitState::fresh(0, None)
-    }
 }
 
 #[divan::bench(args = [12, 1000])]

@@ -16,6 +16,8 @@ mod count;
 mod definition;
 #[path = "../../benches/kafka/events.rs"]
 mod events;
+#[path = "../support/stored.rs"]
+mod stored;
 #[expect(
     dead_code,
     reason = "the tests of the library use the same file, and all of it"

@@ -1,12 +1,11 @@
 //! What is counted: each a piece of a hot path, done so many times.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use psiren::config::{TimestampField, field_path};
 use psiren::drift::{
-    Binning, Cell, Closed, ClosedBy, Finder, Layout, Pane, PaneCounts, PaneId, PaneSpec,
-    PartitionPanes, Trigger, Value, WindowBounds, WindowRing, WindowSnapshot, WindowSpec,
+    Binning, Cell, Closed, ClosedBy, Finder, Layout, PaneCounts, PaneId, PaneSpec, PartitionPanes,
+    Trigger, Value, WindowBounds, WindowRing, WindowSnapshot, WindowSpec,
 };
 use psiren::event::{EventSchema, Extractor, FeatureField};
 use psiren::reference::{self, LoadOptions};
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::definition::definition;
 use crate::events::Shape;
+use crate::stored::{filled, unit};
 
 /// Those whose cost is recorded.
 pub(crate) const RECORDED: [&str; 9] = [
@@ -186,36 +186,16 @@ fn evaluate(times: u64) {
 }
 
 fn encode(times: u64) {
-    let unit = unit();
+    let unit = unit(1000);
     for _ in 0..times {
         black_box(codec::encode(black_box(&unit)).expect("bytes"));
     }
 }
 
 fn decode(times: u64) {
-    let bytes = codec::encode(&unit()).expect("bytes");
+    let bytes = codec::encode(&unit(1000)).expect("bytes");
     for _ in 0..times {
         let unit: UnitState = codec::decode(black_box(&bytes)).expect("a unit");
         black_box(unit);
     }
-}
-
-/// Two open panes of 1,000 features of 20 buckets.
-fn unit() -> UnitState {
-    let layout = Layout::new([20; 1000]);
-    let pane = |last_offset| Pane {
-        counts: filled(&layout),
-        first_offset: 0,
-        last_offset,
-    };
-    UnitState {
-        open: BTreeMap::from([(PaneId(1), pane(500)), (PaneId(2), pane(1000))]),
-        ..UnitState::fresh(0, None)
-    }
-}
-
-/// Counts of some thousand events, spread unevenly.
-fn filled(layout: &Layout) -> PaneCounts {
-    let cells = (0..layout.cells() as u64).map(|i| i * 7919 % 1000);
-    PaneCounts::from_cells(layout, 5000, cells.collect()).expect("a count per cell")
 }
