@@ -196,13 +196,14 @@ fn close_window(bencher: Bencher<'_, '_>, panes: i64) {
     };
     let mut ring = WindowRing::new(layout, PANES, window);
     let mut next = 0;
-    let mut turn = move || {
-        ring.add(PaneId(next), &pane);
+    let mut turn = |pane| {
+        ring.add(PaneId(next), pane);
         next += 1;
         ring.close(PaneId(next), [])
     };
-    (0..panes).for_each(|_| drop(turn()));
-    bencher.bench_local(turn);
+    (0..panes).for_each(|_| drop(turn(pane.clone())));
+    let panes = bencher.with_inputs(|| pane.clone());
+    panes.bench_local_values(turn);
 }
 
 /// A pane enters, the window over 60 panes of so many features of 20 buckets closes and is judged.
@@ -213,27 +214,28 @@ fn close_and_judge(bencher: Bencher<'_, '_>, features: usize) {
         slide_ms: DAY,
     };
     let definition = definition(features, PANES, window);
-    let layout = definition.layout();
-    let mut pane = PaneCounts::zero(&layout);
+    let scoring = definition.scoring();
+    let mut pane = PaneCounts::zero(&scoring.layout);
     for bucket in 0..20 {
-        pane.record(&layout, &vec![Cell::Bucket(bucket); features]);
+        pane.record(&scoring.layout, &vec![Cell::Bucket(bucket); features]);
     }
-    let mut ring = WindowRing::new(layout.clone(), PANES, window);
+    let mut ring = WindowRing::new(scoring.layout.clone(), PANES, window);
     let mut next = 0;
-    let mut turn = move || {
-        ring.add(PaneId(next), &pane);
+    let mut turn = |pane| {
+        ring.add(PaneId(next), pane);
         next += 1;
         let snapshot = ring.close(PaneId(next), []);
         definition.evaluate(
-            &layout,
-            &snapshot,
+            &scoring,
+            snapshot,
             Trigger::Final,
             ClosedBy::Watermark,
             None,
         )
     };
-    (0..60).for_each(|_| drop(turn()));
-    bencher.bench_local(turn);
+    (0..60).for_each(|_| drop(turn(pane.clone())));
+    let panes = bencher.with_inputs(|| pane.clone());
+    panes.bench_local_values(turn);
 }
 
 /// An event opens a pane of so many features and seals the one before.

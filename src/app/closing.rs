@@ -98,8 +98,8 @@ impl Closing {
     }
 
     pub(crate) fn progress(&mut self, progress: Progress) {
-        for sealed in &progress.sealed {
-            self.ring.add(sealed.id, &sealed.pane.counts);
+        for sealed in progress.sealed {
+            self.ring.add(sealed.id, sealed.pane.counts);
         }
         let entry = self.partitions.entry(progress.key.partition).or_default();
         let before = entry.take().filter(|r| r.assigned == progress.assigned);

@@ -451,12 +451,16 @@ pub(super) fn restore<S: StateStore + ReportLog>(
     let definition = &monitor.definition;
     let name = &definition.monitor;
     let state = store.evaluator(name)?;
-    let ring = WindowRing::new(monitor.layout.clone(), definition.panes, definition.window);
+    let ring = WindowRing::new(
+        monitor.scoring.layout.clone(),
+        definition.panes,
+        definition.window,
+    );
     // A window that is longer than before reaches back to panes that are gone: it is filling.
     let first = state.first.max(state.kept_from);
     let mut ring = ring.resume(state.closed_through, first);
     for (_, sealed) in store.sealed(name)? {
-        ring.add(sealed.id, &sealed.pane.counts);
+        ring.add(sealed.id, sealed.pane.counts);
     }
     let idle = Duration::from_millis(monitor.config.idle_timeout_ms.max(0) as u64);
     let closing = Closing::new(definition.panes, definition.window, ring, idle);

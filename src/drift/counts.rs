@@ -5,7 +5,9 @@
 //! Counts form a group under addition, so adding a pane to a window and subtracting it later is
 //! exact in any order.
 
-use std::ops::Range;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +160,61 @@ impl PaneCounts {
     #[must_use]
     pub fn invalid(&self, layout: &Layout, feature: usize) -> u64 {
         self.cells[layout.extra(feature) + INVALID]
+    }
+}
+
+/// The values per bucket of one feature in one window, in bucket order: a part of the window's
+/// counts, which all its features share.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "Vec<u64>", into = "Vec<u64>")]
+pub struct BucketCounts {
+    counts: Arc<PaneCounts>,
+    span: Range<usize>,
+}
+
+impl BucketCounts {
+    /// The buckets of a feature.
+    #[must_use]
+    pub fn of(counts: &Arc<PaneCounts>, layout: &Layout, feature: usize) -> Self {
+        Self {
+            counts: Arc::clone(counts),
+            span: layout.starts[feature]..layout.extra(feature),
+        }
+    }
+}
+
+impl Deref for BucketCounts {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.counts.cells[self.span.clone()]
+    }
+}
+
+impl From<Vec<u64>> for BucketCounts {
+    fn from(cells: Vec<u64>) -> Self {
+        Self {
+            span: 0..cells.len(),
+            counts: Arc::new(PaneCounts { events: 0, cells }),
+        }
+    }
+}
+
+impl From<BucketCounts> for Vec<u64> {
+    fn from(buckets: BucketCounts) -> Self {
+        buckets.to_vec()
+    }
+}
+
+impl PartialEq for BucketCounts {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for BucketCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

@@ -39,17 +39,18 @@ pub mod text_table;
 pub mod window;
 pub mod words;
 
-pub use counts::{Cell, Layout, PaneCounts};
+pub use counts::{BucketCounts, Cell, Layout, PaneCounts};
 pub use edges::{Binning, Closed};
 pub use feature::{FeatureKind, Found, Value};
 pub use finder::Finder;
 pub use gaps::{Gap, Gaps};
 pub use incident::{IncidentBook, IncidentChange, IncidentRules, OpenIncident, Reason};
 pub use partition::{Acceptance, Pane, PartitionPanes, SealedPane};
-pub use psi::{Psi, Smoothing, psi, psi_total};
+pub use psi::{Psi, Shares, Smoothing, psi};
 pub use reference::{FeatureReference, ReferenceProfile};
 pub use report::{
-    ClosedBy, Definition, DriftReport, FeatureDefinition, FeatureReport, MissingRule, Trigger,
+    ClosedBy, Definition, DriftReport, FeatureDefinition, FeatureReport, MissingRule, Scoring,
+    Trigger,
 };
 pub use ring::{WindowRing, WindowSnapshot};
 pub use silence::{Silence, SilenceBook};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::logarithm::ln;
+use super::logarithm::ln_ratio;
 
 /// What keeps an empty bucket from an infinite term. Shares are not renormalised after `Clip`,
 /// `Replace` and `Add`.
@@ -50,7 +50,8 @@ impl Psi {
 
 /// The PSI of `production` against `reference`, counts in bucket order and of equal length.
 ///
-/// `None` when either side has no values, or two shares have a ratio that is no normal number.
+/// `None` when either side has no values, or ε is not in [1e-300, 1]: there are shares without a
+/// logarithm then.
 ///
 /// ```
 /// use psiren::drift::{psi, Smoothing};
@@ -62,13 +63,8 @@ impl Psi {
 #[must_use]
 pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Option<Psi> {
     debug_assert_eq!(reference.len(), production.len());
-    let shares = |counts: &[u64]| -> Option<Vec<f64>> {
-        let mut shares = vec![0.0; counts.len()];
-        Share::of(counts, None, smoothing)?.smooth(counts, &mut shares);
-        Some(shares)
-    };
-    let reference = shares(reference)?;
-    let production = shares(production)?;
+    let reference = Shares::of(reference, smoothing)?.shares;
+    let production = Shares::of(production, smoothing)?.shares;
     let mut terms = vec![0.0; reference.len()];
     find_terms(&reference, &production, &mut terms);
     let total: f64 = terms.iter().sum();
@@ -80,34 +76,46 @@ pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Optio
     })
 }
 
-/// The `total` of [`psi`], bit for bit, without what it is made of. `last` are the counts of one
-/// more bucket.
-#[must_use]
-pub fn psi_total(
-    reference: &[u64],
-    production: &[u64],
-    last: Option<(u64, u64)>,
+/// The smoothed shares of a reference's buckets, with which many windows are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shares {
+    shares: Vec<f64>,
     smoothing: Smoothing,
-) -> Option<f64> {
-    debug_assert_eq!(reference.len(), production.len());
-    let p = Share::of(reference, last.map(|(p, _)| p), smoothing)?;
-    let q = Share::of(production, last.map(|(_, q)| q), smoothing)?;
-    let [mut ps, mut qs, mut terms] = [[0.0; TOGETHER]; 3];
-    // What a sum of no terms is.
-    let mut total = -0.0;
-    for (a, b) in reference.chunks(TOGETHER).zip(production.chunks(TOGETHER)) {
-        p.smooth(a, &mut ps);
-        q.smooth(b, &mut qs);
-        let terms = &mut terms[..a.len()];
-        find_terms(&ps, &qs, terms);
-        for term in terms {
-            total += *term;
+}
+
+impl Shares {
+    /// The shares of `counts`; `None` where [`psi`] is.
+    #[must_use]
+    pub fn of(counts: &[u64], smoothing: Smoothing) -> Option<Self> {
+        let scale = Scale::new(counts.iter().sum(), counts.len(), smoothing)?;
+        let mut shares = vec![0.0; counts.len()];
+        scale.smooth(counts, &mut shares);
+        Some(Self { shares, smoothing })
+    }
+
+    /// The `total` of [`psi`] against these, bit for bit, without what it is made of. The counts are
+    /// `production` and then the `last`, if these shares have one more; `values` is the sum of all.
+    #[must_use]
+    pub fn psi_total(&self, production: &[u64], last: Option<u64>, values: u64) -> Option<f64> {
+        debug_assert_eq!(self.shares.len(), production.len() + last.iter().len());
+        let scale = Scale::new(values, self.shares.len(), self.smoothing)?;
+        let [mut qs, mut terms] = [[0.0; TOGETHER]; 2];
+        // What a sum of no terms is.
+        let mut total = -0.0;
+        let together = self.shares.chunks(TOGETHER);
+        for (ps, counts) in together.zip(production.chunks(TOGETHER)) {
+            let terms = &mut terms[..counts.len()];
+            scale.smooth(counts, &mut qs);
+            find_terms(ps, &qs, terms);
+            for term in terms {
+                total += *term;
+            }
         }
+        if let (Some(p), Some(count)) = (self.shares.get(production.len()), last) {
+            total += term(*p, scale.smoothed(count));
+        }
+        total.is_finite().then_some(total)
     }
-    if let Some((a, b)) = last {
-        total += term(p.smoothed(a), q.smoothed(b));
-    }
-    total.is_finite().then_some(total)
 }
 
 /// Buckets whose terms are found together.
@@ -123,11 +131,11 @@ fn find_terms(ps: &[f64], qs: &[f64], terms: &mut [f64]) {
 
 #[inline(always)]
 fn term(p: f64, q: f64) -> f64 {
-    (q - p) * ln(q / p)
+    (q - p) * ln_ratio(q, p)
 }
 
-/// Turns the counts of one side into shares.
-struct Share {
+/// Turns counts into shares.
+struct Scale {
     /// Of all buckets.
     total: f64,
     /// The total of [`Smoothing::Half`].
@@ -135,37 +143,54 @@ struct Share {
     smoothing: Smoothing,
 }
 
-impl Share {
-    /// `None` without values.
-    fn of(counts: &[u64], last: Option<u64>, smoothing: Smoothing) -> Option<Self> {
-        let sum = counts.iter().sum::<u64>() + last.unwrap_or(0);
-        let buckets = counts.len() + usize::from(last.is_some());
-        let total = sum as f64;
-        (sum > 0).then_some(Self {
+impl Scale {
+    /// For counts of so many `values` in all; `None` without any, and when ε does not keep a share
+    /// within what [`ln_ratio`] takes.
+    fn new(values: u64, buckets: usize, smoothing: Smoothing) -> Option<Self> {
+        let keeps = match smoothing {
+            Smoothing::Clip(e) | Smoothing::Replace(e) | Smoothing::Add(e) => {
+                (1e-300..=1.0).contains(&e)
+            }
+            Smoothing::Half => true,
+        };
+        let total = values as f64;
+        (values > 0 && keeps).then_some(Self {
             total,
             total_with_halves: total + 0.5 * buckets as f64,
             smoothing,
         })
     }
 
-    #[inline(always)]
     fn smooth(&self, counts: &[u64], shares: &mut [f64]) {
-        for (share, count) in shares.iter_mut().zip(counts) {
-            *share = self.smoothed(*count);
+        let total = self.total;
+        let share = |count: u64| count as f64 / total;
+        match self.smoothing {
+            Smoothing::Clip(epsilon) => each(counts, shares, |count| {
+                let share = share(count);
+                if share < epsilon { epsilon } else { share }
+            }),
+            Smoothing::Replace(epsilon) => each(counts, shares, |count| {
+                if count == 0 { epsilon } else { share(count) }
+            }),
+            Smoothing::Add(epsilon) => each(counts, shares, |count| share(count) + epsilon),
+            Smoothing::Half => each(counts, shares, |count| {
+                (count as f64 + 0.5) / self.total_with_halves
+            }),
         }
     }
 
-    #[inline(always)]
     fn smoothed(&self, count: u64) -> f64 {
-        let share = count as f64 / self.total;
-        match self.smoothing {
-            Smoothing::Clip(epsilon) if share < epsilon => epsilon,
-            Smoothing::Clip(_) => share,
-            Smoothing::Replace(epsilon) if count == 0 => epsilon,
-            Smoothing::Replace(_) => share,
-            Smoothing::Add(epsilon) => share + epsilon,
-            Smoothing::Half => (count as f64 + 0.5) / self.total_with_halves,
-        }
+        let mut share = [0.0];
+        self.smooth(&[count], &mut share);
+        share[0]
+    }
+}
+
+/// A loop for each way of smoothing, so that each becomes vector instructions.
+#[inline(never)]
+fn each(counts: &[u64], shares: &mut [f64], smoothed: impl Fn(u64) -> f64) {
+    for (share, count) in shares.iter_mut().zip(counts) {
+        *share = smoothed(*count);
     }
 }
 
@@ -190,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn there_is_no_psi_when_a_share_could_be_without_a_logarithm() {
+        for epsilon in [0.0, 1e-301, f64::NAN, -1.0, f64::INFINITY] {
+            for smoothing in [Smoothing::Clip, Smoothing::Replace, Smoothing::Add] {
+                assert_eq!(psi(&[1, 1], &[2, 0], smoothing(epsilon)), None);
+            }
+        }
+        let least = psi(&[1, 1], &[2, 0], Smoothing::Clip(1e-300)).unwrap();
+        let expected = 0.5 * 2f64.ln() - 0.5 * (2e-300f64).ln();
+        assert!((least.total - expected).abs() < 1e-12);
+    }
+
+    #[test]
     fn half_adds_half_a_count_and_renormalises() {
         let got = psi(&[1, 1], &[2, 0], Smoothing::Half).unwrap();
         let q = [2.5 / 3.0, 0.5 / 3.0];
@@ -211,12 +248,13 @@ mod tests {
             pairs in prop::collection::vec((0u64..1_000, prop_oneof![Just(0), 0u64..1_000]), 1..100),
         ) {
             let (p, q): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+            let (last, values) = (q.len() - 1, q.iter().sum());
             for smoothing in ALL {
-                let alone = psi_total(&p, &q, None, smoothing);
+                let shares = Shares::of(&p, smoothing);
+                let alone = shares.as_ref().and_then(|p| p.psi_total(&q, None, values));
                 let with_terms = psi(&p, &q, smoothing).map(|psi| psi.total);
                 prop_assert_eq!(alone.map(f64::to_bits), with_terms.map(f64::to_bits));
-                let (last, (p, q)) = (p.len() - 1, (&p[..], &q[..]));
-                let apart = psi_total(&p[..last], &q[..last], Some((p[last], q[last])), smoothing);
+                let apart = shares.and_then(|p| p.psi_total(&q[..last], Some(q[last]), values));
                 prop_assert_eq!(alone.map(f64::to_bits), apart.map(f64::to_bits));
             }
         }

@@ -1,10 +1,12 @@
 //! A window's counts → the report every sink receives.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::counts::Layout;
+use super::counts::{BucketCounts, Layout, PaneCounts};
 use super::incident::{IncidentChange, IncidentRules};
-use super::psi::{Psi, Smoothing, psi, psi_total};
+use super::psi::{Psi, Shares, Smoothing, psi};
 use super::reference::FeatureReference;
 use super::ring::WindowSnapshot;
 use super::status::{DriftStatus, Thresholds};
@@ -63,11 +65,33 @@ impl FeatureDefinition {
         )
     }
 
-    /// The total of [`psi`](Self::psi).
-    fn psi_total(&self, buckets: &[u64], missing: u64, smoothing: Smoothing) -> Option<f64> {
-        let last =
-            (self.missing == MissingRule::Bucket).then_some((self.reference.missing, missing));
-        psi_total(&self.reference.counts, buckets, last, smoothing)
+    /// The report on the `i`th feature of `counts`.
+    fn judge(
+        &self,
+        scoring: &FeatureScoring,
+        counts: &Arc<PaneCounts>,
+        layout: &Layout,
+        i: usize,
+    ) -> FeatureReport {
+        let buckets = BucketCounts::of(counts, layout, i);
+        let missing = counts.missing(layout, i);
+        let values: u64 = buckets.iter().sum();
+        let (last, judged) = match self.missing {
+            MissingRule::Exclude => (None, values),
+            MissingRule::Bucket => (Some(missing), values + missing),
+        };
+        let reference = scoring.reference.as_ref();
+        let psi = reference.and_then(|shares| shares.psi_total(&buckets, last, judged));
+        FeatureReport {
+            feature: Arc::clone(&scoring.name),
+            psi,
+            status: DriftStatus::of(psi, judged, self.min_events, self.thresholds),
+            values,
+            missing,
+            invalid: counts.invalid(layout, i),
+            unseen: counts.unseen(layout, i),
+            buckets,
+        }
     }
 
     /// Names of the PSI's terms: the buckets', then `missing` when that is a bucket.
@@ -95,6 +119,21 @@ pub struct Definition {
     pub reference_id: String,
     /// Names smoothing, thresholds and window size: what may change without new counts.
     pub definition_id: String,
+}
+
+/// What all evaluations by one [`Definition`] have in common.
+#[derive(Debug, Clone)]
+pub struct Scoring {
+    /// The layout of the counts.
+    pub layout: Layout,
+    features: Vec<FeatureScoring>,
+}
+
+#[derive(Debug, Clone)]
+struct FeatureScoring {
+    name: Arc<str>,
+    /// `None` of a reference without values.
+    reference: Option<Shares>,
 }
 
 /// What asked for an evaluation.
@@ -149,7 +188,8 @@ impl ClosedBy {
 /// One feature in one window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureReport {
-    pub feature: String,
+    #[serde(with = "name")]
+    pub feature: Arc<str>,
     /// Finite; `None` without values.
     pub psi: Option<f64>,
     pub status: DriftStatus,
@@ -159,8 +199,23 @@ pub struct FeatureReport {
     pub invalid: u64,
     /// Values whose category the reference does not have; they are in `other` too.
     pub unseen: u64,
-    /// Values per bucket, in bucket order; their sum is `values`.
-    pub buckets: Vec<u64>,
+    /// Their sum is `values`.
+    pub buckets: BucketCounts,
+}
+
+/// A shared name, written as a text.
+mod name {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(name: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(name)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(from).map(Arc::from)
+    }
 }
 
 impl FeatureReport {
@@ -202,7 +257,7 @@ impl DriftReport {
 
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&FeatureReport> {
-        self.features.iter().find(|f| f.feature == name)
+        self.features.iter().find(|f| *f.feature == *name)
     }
 }
 
@@ -218,21 +273,32 @@ impl Definition {
         self.features.iter().find(|f| f.name() == name)
     }
 
-    /// The report on one window. `layout` is [`layout`](Self::layout).
+    #[must_use]
+    pub fn scoring(&self) -> Scoring {
+        let feature = |f: &FeatureDefinition| FeatureScoring {
+            name: f.name().into(),
+            reference: Shares::of(&f.reference_counts(), self.smoothing),
+        };
+        Scoring {
+            layout: self.layout(),
+            features: self.features.iter().map(feature).collect(),
+        }
+    }
+
+    /// The report on one window. `scoring` is [`scoring`](Self::scoring).
     #[must_use]
     pub fn evaluate(
         &self,
-        layout: &Layout,
-        snapshot: &WindowSnapshot,
+        scoring: &Scoring,
+        snapshot: WindowSnapshot,
         trigger: Trigger,
         closed_by: ClosedBy,
         evaluated_at_ms: Option<i64>,
     ) -> DriftReport {
-        let features = self
-            .features
-            .iter()
-            .enumerate()
-            .map(|(i, feature)| self.evaluate_feature(layout, snapshot, i, feature))
+        let counts = Arc::new(snapshot.counts);
+        let features = self.features.iter().zip(&scoring.features).enumerate();
+        let features = features
+            .map(|(i, (feature, scored))| feature.judge(scored, &counts, &scoring.layout, i))
             .collect();
         DriftReport {
             monitor: self.monitor.clone(),
@@ -241,40 +307,12 @@ impl Definition {
             window: snapshot.bounds,
             closed_by,
             coverage: snapshot.coverage,
-            events: snapshot.counts.events,
+            events: counts.events,
             reference: self.reference_id.clone(),
             definition: self.definition_id.clone(),
             evaluated_at_ms,
             features,
             changes: Vec::new(),
-        }
-    }
-
-    fn evaluate_feature(
-        &self,
-        layout: &Layout,
-        snapshot: &WindowSnapshot,
-        i: usize,
-        feature: &FeatureDefinition,
-    ) -> FeatureReport {
-        let counts = &snapshot.counts;
-        let buckets = counts.buckets(layout, i);
-        let missing = counts.missing(layout, i);
-        let values: u64 = buckets.iter().sum();
-        let psi = feature.psi_total(buckets, missing, self.smoothing);
-        let judged = match feature.missing {
-            MissingRule::Exclude => values,
-            MissingRule::Bucket => values + missing,
-        };
-        FeatureReport {
-            feature: feature.name().to_owned(),
-            psi,
-            status: DriftStatus::of(psi, judged, feature.min_events, feature.thresholds),
-            values,
-            missing,
-            invalid: counts.invalid(layout, i),
-            unseen: counts.unseen(layout, i),
-            buckets: buckets.to_vec(),
         }
     }
 }

@@ -114,7 +114,7 @@ impl WindowRing {
 
     /// Takes in a sealed pane of one partition. A pane that no window needs any more is dropped:
     /// that happens only to a partition that was passed over for longer than a window.
-    pub fn add(&mut self, id: PaneId, counts: &PaneCounts) {
+    pub fn add(&mut self, id: PaneId, counts: PaneCounts) {
         if counts.events == 0 {
             return;
         }
@@ -122,14 +122,14 @@ impl WindowRing {
         if self.needed_from().is_some_and(|from| id < from) {
             return;
         }
-        match self.sealed.get_mut(&id) {
-            Some(pane) => pane.merge(counts),
-            None => {
-                self.sealed.insert(id, counts.clone());
-            }
-        }
         if self.span.is_some_and(|(from, to)| from <= id && id < to) {
-            self.sum.merge(counts);
+            self.sum.merge(&counts);
+        }
+        match self.sealed.get_mut(&id) {
+            Some(pane) => pane.merge(&counts),
+            None => {
+                self.sealed.insert(id, counts);
+            }
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
     fn panes_of_which_records_are_missing_are_not_covered() {
         let layout = Layout::new([1]);
         let mut ring = WindowRing::new(layout.clone(), PANES, window(40, 10));
-        ring.add(PaneId(0), &pane(&layout, 1));
+        ring.add(PaneId(0), pane(&layout, 1));
         let gap = |from_ms, through_ms| Gap {
             from_ms,
             through_ms,
@@ -358,7 +358,7 @@ mod tests {
     fn coverage_grows_until_the_window_is_full() {
         let layout = Layout::new([1]);
         let mut ring = WindowRing::new(layout.clone(), PANES, window(40, 10));
-        ring.add(PaneId(5), &pane(&layout, 1));
+        ring.add(PaneId(5), pane(&layout, 1));
         let end = ring.next_end(None).unwrap();
         assert_eq!(end, PaneId(6));
         let coverages: Vec<f64> = (6..11)
@@ -371,8 +371,8 @@ mod tests {
     fn a_long_gap_is_skipped_to_the_next_pane_with_events() {
         let layout = Layout::new([1]);
         let mut ring = WindowRing::new(layout.clone(), PANES, window(20, 10));
-        ring.add(PaneId(0), &pane(&layout, 1));
-        ring.add(PaneId(100_000), &pane(&layout, 1));
+        ring.add(PaneId(0), pane(&layout, 1));
+        ring.add(PaneId(100_000), pane(&layout, 1));
         assert_eq!(ring.close(PaneId(1), []).counts.events, 1);
         assert_eq!(
             ring.skip_empty(PaneId(100_001), 10_000),
@@ -389,12 +389,12 @@ mod tests {
     fn panes_of_a_passed_over_partition_count_in_later_windows() {
         let layout = Layout::new([1]);
         let mut ring = WindowRing::new(layout.clone(), PANES, window(20, 10));
-        ring.add(PaneId(0), &pane(&layout, 1));
+        ring.add(PaneId(0), pane(&layout, 1));
         let open = pane(&layout, 2);
         assert_eq!(ring.close(PaneId(1), [(PaneId(0), &open)]).counts.events, 3);
-        ring.add(PaneId(0), &pane(&layout, 5));
+        ring.add(PaneId(0), pane(&layout, 5));
         assert_eq!(ring.close(PaneId(2), []).counts.events, 6);
-        ring.add(PaneId(0), &pane(&layout, 7));
+        ring.add(PaneId(0), pane(&layout, 7));
         assert_eq!(ring.close(PaneId(3), []).counts.events, 0);
     }
 
@@ -416,7 +416,7 @@ mod tests {
             let mut end = (first + 1 + slide_in_panes - 1).div_euclid(slide_in_panes) * slide_in_panes;
             while end <= 30 {
                 while fed < pieces.len() && pieces[fed].0 < end {
-                    ring.add(PaneId(pieces[fed].0), &pane(&layout, pieces[fed].1));
+                    ring.add(PaneId(pieces[fed].0), pane(&layout, pieces[fed].1));
                     fed += 1;
                 }
                 prop_assert_eq!(ring.next_end(None), Some(PaneId(end)));

@@ -130,7 +130,7 @@ impl FeatureFigures {
             missing: counts.map(|r| r.missing),
             invalid: counts.map(|r| r.invalid),
             unseen: counts.map(|r| r.unseen),
-            bucket_events: counts.map(|r| r.buckets.clone()),
+            bucket_events: counts.map(|r| r.buckets.to_vec()),
             min_events: feature.min_events,
             thresholds: ThresholdBody {
                 possible: feature.thresholds.possible,
@@ -145,7 +145,7 @@ impl Evaluation {
     /// that `only` does not name.
     pub(super) fn of(definition: &Definition, report: &DriftReport, only: Option<&str>) -> Self {
         let status = worst(report);
-        let named = |f: &&FeatureReport| only.is_none_or(|only| f.feature == only);
+        let named = |f: &&FeatureReport| only.is_none_or(|only| *f.feature == *only);
         let figures = |judged: &FeatureReport| {
             let feature = definition.feature(&judged.feature)?;
             Some(FeatureFigures::of(

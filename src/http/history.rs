@@ -154,7 +154,7 @@ fn as_csv<'a>(
     csv.write_record(row::HEADER).map_err(|e| unwritable(&e))?;
     for report in reports {
         let named = report.features.iter();
-        for judged in named.filter(|f| feature.is_none_or(|only| f.feature == only)) {
+        for judged in named.filter(|f| feature.is_none_or(|only| *f.feature == *only)) {
             let row = row::row(report, judged);
             csv.write_record(row).map_err(|e| unwritable(&e))?;
         }

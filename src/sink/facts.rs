@@ -50,7 +50,7 @@ pub(super) fn moved(
     let figures = feature.psi(&report.buckets, report.missing, definition.smoothing)?;
     let (i, _) = figures.greatest()?;
     let reference = feature.reference_counts();
-    let mut production = report.buckets.clone();
+    let mut production = report.buckets.to_vec();
     if reference.len() > production.len() {
         production.push(report.missing);
     }

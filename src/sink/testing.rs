@@ -116,14 +116,14 @@ impl SinkMetrics for CountingMetrics {
 
 pub(crate) fn feature_report(name: &str, psi: f64, buckets: &[u64]) -> FeatureReport {
     FeatureReport {
-        feature: name.to_owned(),
+        feature: name.into(),
         psi: Some(psi),
         status: DriftStatus::LikelyDrift,
         values: buckets.iter().sum(),
         missing: 0,
         invalid: 0,
         unseen: 0,
-        buckets: buckets.to_vec(),
+        buckets: buckets.to_vec().into(),
     }
 }
 

@@ -105,13 +105,13 @@ fn report(n: i64) -> DriftReport {
 
 fn feature(name: &str, n: i64) -> FeatureReport {
     FeatureReport {
-        feature: name.to_owned(),
+        feature: name.into(),
         psi: Some(n as f64 / 7.0),
         status: DriftStatus::LikelyDrift,
         values: n as u64,
         missing: 1,
         invalid: 0,
         unseen: 0,
-        buckets: vec![n as u64, 2, 3],
+        buckets: vec![n as u64, 2, 3].into(),
     }
 }

@@ -157,7 +157,7 @@ fn close_windows<const N: usize>(buckets: [usize; N], panes: i64, times: u64) {
     };
     let mut ring = WindowRing::new(layout, PANES, window);
     let mut turn = |next| {
-        ring.add(PaneId(next), &pane);
+        ring.add(PaneId(next), pane.clone());
         black_box(ring.close(PaneId(next + 1), []));
     };
     (0..panes + times as i64).for_each(&mut turn);
@@ -170,18 +170,24 @@ fn evaluate(times: u64) {
         slide_ms: MINUTE,
     };
     let definition = definition(1000, PANES, window);
-    let layout = definition.layout();
+    let scoring = definition.scoring();
     let snapshot = WindowSnapshot {
         bounds: WindowBounds {
             start_ms: 0,
             end_ms: 60 * MINUTE,
         },
-        counts: filled(&layout),
+        counts: filled(&scoring.layout),
         coverage: 1.0,
     };
     for _ in 0..times {
         let (closed_by, trigger) = (ClosedBy::Watermark, Trigger::Final);
-        black_box(definition.evaluate(&layout, black_box(&snapshot), trigger, closed_by, None));
+        black_box(definition.evaluate(
+            &scoring,
+            black_box(snapshot.clone()),
+            trigger,
+            closed_by,
+            None,
+        ));
     }
 }
 

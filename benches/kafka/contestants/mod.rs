@@ -65,7 +65,7 @@ impl Task {
         let config = Config::load(path, &Overrides::default()).expect("the configuration");
         let monitor = Monitor::build(&config.monitors[0]).expect("the reference");
         assert_eq!(
-            monitor.layout.features(),
+            monitor.scoring.layout.features(),
             settings.features,
             "{:?}",
             monitor.left_out

@@ -136,7 +136,7 @@ fn a_partition_nothing_is_known_of_holds_every_window() {
 fn a_restored_monitor_closes_nothing_before_its_partitions_are_known() {
     let ring = WindowRing::new(layout(), PANES, WINDOW);
     let mut ring = ring.resume(Some(PaneId(3)), Some(PaneId(0)));
-    ring.add(PaneId(3), &counts(1));
+    ring.add(PaneId(3), counts(1));
     let mut closing = Closing::new(PANES, WINDOW, ring, IDLE);
     assert!(closing.watermark().is_none());
     assert_eq!(closing.skip_empty(), 0);

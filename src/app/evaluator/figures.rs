@@ -60,7 +60,7 @@ impl Evaluator {
         let end = self.closing.next_end().map_or(end, |next| end.max(next));
         let open = open.iter().map(|(id, counts)| (*id, counts));
         let snapshot = self.closing.ring.peek(end, open);
-        Some(self.evaluate(&snapshot, trigger, ClosedBy::Open, at_ms))
+        Some(self.evaluate(snapshot, trigger, ClosedBy::Open, at_ms))
     }
 
     pub(super) async fn evaluate_live(&mut self) {

@@ -22,7 +22,7 @@ impl Evaluator {
                 let Some(closed) = self.closing.watermark() else {
                     break;
                 };
-                self.conclude(&closed, ClosedBy::Watermark);
+                self.conclude(closed, ClosedBy::Watermark);
             }
             if self.unwritten.is_empty() {
                 return;
@@ -88,7 +88,7 @@ impl Evaluator {
                 let Some(closed) = self.closing.pass_over(&open, Instant::now()) else {
                     break;
                 };
-                self.conclude(&closed, ClosedBy::Idle);
+                self.conclude(closed, ClosedBy::Idle);
                 closed_any = true;
             }
             if !closed_any || !self.write() {
@@ -117,9 +117,9 @@ impl Evaluator {
         open
     }
 
-    pub(super) fn conclude(&mut self, closed: &Closed, closed_by: ClosedBy) {
+    pub(super) fn conclude(&mut self, closed: Closed, closed_by: ClosedBy) {
         let began = Instant::now();
-        let mut report = self.evaluate(&closed.snapshot, Trigger::Final, closed_by, None);
+        let mut report = self.evaluate(closed.snapshot, Trigger::Final, closed_by, None);
         let changes = self
             .state
             .incidents
@@ -146,14 +146,16 @@ impl Evaluator {
 
     pub(super) fn evaluate(
         &self,
-        snapshot: &WindowSnapshot,
+        snapshot: WindowSnapshot,
         trigger: Trigger,
         closed_by: ClosedBy,
         at_ms: Option<i64>,
     ) -> DriftReport {
         let Monitor {
-            definition, layout, ..
+            definition,
+            scoring,
+            ..
         } = &*self.monitor;
-        definition.evaluate(layout, snapshot, trigger, closed_by, at_ms)
+        definition.evaluate(scoring, snapshot, trigger, closed_by, at_ms)
     }
 }

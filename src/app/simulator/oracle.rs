@@ -204,7 +204,7 @@ fn rows_of(script: &Script, monitor: &'static Monitor) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut end = (first.0 + 1 + slide - 1).div_euclid(slide) * slide;
     while end <= sealed.0 {
-        let mut counts = PaneCounts::zero(&monitor.layout);
+        let mut counts = PaneCounts::zero(&monitor.scoring.layout);
         let within = panes
             .iter()
             .filter(|(id, _)| end - size <= id.0 && id.0 < end);
@@ -229,7 +229,7 @@ fn row_of(report: &DriftReport) -> Row {
     Row {
         end_ms: report.window.end_ms,
         events: report.events,
-        buckets: feature.buckets.clone(),
+        buckets: feature.buckets.to_vec(),
         unseen_missing_invalid: [feature.unseen, feature.missing, feature.invalid],
         coverage: report.coverage,
     }

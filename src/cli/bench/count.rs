@@ -44,7 +44,10 @@ impl<'a> Counts<'a> {
     }
 
     pub(super) fn features(&self) -> u64 {
-        let features = self.watching.iter().map(|w| w.monitor.layout.features());
+        let features = self
+            .watching
+            .iter()
+            .map(|w| w.monitor.scoring.layout.features());
         features.sum::<usize>() as u64
     }
 }
@@ -67,7 +70,7 @@ impl Watching<'_> {
         let panes = self.panes.entry(record.partition).or_default();
         let accepted = panes.record(
             spec,
-            &self.monitor.layout,
+            &self.monitor.scoring.layout,
             event_ms,
             record.timestamp_ms,
             record.offset,

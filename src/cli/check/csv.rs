@@ -35,7 +35,7 @@ pub(super) fn production_counts(
     definition: &FeatureDefinition,
     feature: &FeatureReport,
 ) -> Vec<u64> {
-    let mut counts = feature.buckets.clone();
+    let mut counts = feature.buckets.to_vec();
     if definition.missing == MissingRule::Bucket {
         counts.push(feature.missing);
     }

@@ -73,11 +73,11 @@ impl<'m> Counter<'m> {
     fn new(monitor: &'m Monitor, windows: bool) -> Self {
         let definition = &monitor.definition;
         let counts = match windows {
-            false => Counts::Whole(PaneCounts::zero(&monitor.layout)),
+            false => Counts::Whole(PaneCounts::zero(&monitor.scoring.layout)),
             true => Counts::Panes {
                 open: PartitionPanes::default(),
                 ring: Box::new(WindowRing::new(
-                    monitor.layout.clone(),
+                    monitor.scoring.layout.clone(),
                     definition.panes,
                     definition.window,
                 )),
@@ -117,13 +117,14 @@ impl<'m> Counter<'m> {
         } = self;
         let acceptance = match (counts, event_ms) {
             (Counts::Whole(counts), _) => {
-                counts.record(&monitor.layout, cells);
+                counts.record(&monitor.scoring.layout, cells);
                 Acceptance::Counted
             }
             (Counts::Panes { open, ring }, Some(event_ms)) => {
                 let spec = &monitor.definition.panes;
                 let offset = i64::try_from(row).unwrap_or(i64::MAX);
-                let acceptance = open.record(spec, &monitor.layout, event_ms, None, offset, cells);
+                let acceptance =
+                    open.record(spec, &monitor.scoring.layout, event_ms, None, offset, cells);
                 if open.has_sealed(spec) {
                     add(ring, open.take_sealed(spec));
                 }
@@ -156,7 +157,7 @@ impl<'m> Counter<'m> {
                     counts,
                     coverage: 1.0,
                 };
-                checked.reports.push(evaluate(monitor, &snapshot));
+                checked.reports.push(evaluate(monitor, snapshot));
             }
             Counts::Panes { mut open, mut ring } => {
                 add(&mut ring, open.take_all());
@@ -169,7 +170,7 @@ impl<'m> Counter<'m> {
 
 fn add(ring: &mut WindowRing, sealed: Vec<SealedPane>) {
     for SealedPane { id, pane } in sealed {
-        ring.add(id, &pane.counts);
+        ring.add(id, pane.counts);
     }
 }
 
@@ -184,15 +185,15 @@ fn close_all(monitor: &Monitor, ring: &mut WindowRing, checked: &mut Checked) {
         .first_end_covering(&definition.panes, last);
     while let Some(end) = ring.next_end(None).filter(|end| *end <= last_end) {
         let snapshot = ring.close(end, []);
-        checked.reports.push(evaluate(monitor, &snapshot));
+        checked.reports.push(evaluate(monitor, snapshot));
         checked.skipped_windows += ring.skip_empty(PaneId(last.0 + 1), MOST_EMPTY_WINDOWS);
     }
 }
 
-fn evaluate(monitor: &Monitor, snapshot: &WindowSnapshot) -> DriftReport {
+fn evaluate(monitor: &Monitor, snapshot: WindowSnapshot) -> DriftReport {
     let definition = &monitor.definition;
     definition.evaluate(
-        &monitor.layout,
+        &monitor.scoring,
         snapshot,
         Trigger::Final,
         ClosedBy::End,

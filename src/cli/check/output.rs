@@ -89,10 +89,11 @@ fn render(
 /// The PSI of the one feature in the last window.
 fn value(checked: &Checked) -> Result<Vec<u8>, CheckError> {
     let last = checked.reports.last().and_then(|r| r.features.first());
-    let feature = last.map(|f| f.feature.clone()).unwrap_or_default();
     match last.and_then(|f| f.psi) {
         Some(psi) => Ok(format!("{psi}\n").into_bytes()),
-        None => Err(CheckError::NoValue { feature }),
+        None => Err(CheckError::NoValue {
+            feature: last.map(|f| f.feature.to_string()).unwrap_or_default(),
+        }),
     }
 }
 

@@ -55,8 +55,9 @@ fn show(metrics: &Metrics, monitor: &Monitor, partitions: usize) {
     let topic = &monitor.config.topic;
     let name = &monitor.definition.monitor;
     let handle = metrics.monitor(&monitor.definition, topic);
-    let cells = vec![1_000_000; monitor.layout.cells()];
-    let Some(counts) = PaneCounts::from_cells(&monitor.layout, 1_000_000, cells) else {
+    let layout = &monitor.scoring.layout;
+    let cells = vec![1_000_000; layout.cells()];
+    let Some(counts) = PaneCounts::from_cells(layout, 1_000_000, cells) else {
         return;
     };
     let snapshot = WindowSnapshot {
@@ -69,8 +70,8 @@ fn show(metrics: &Metrics, monitor: &Monitor, partitions: usize) {
     };
     for trigger in [Trigger::Final, Trigger::Live] {
         let report = monitor.definition.evaluate(
-            &monitor.layout,
-            &snapshot,
+            &monitor.scoring,
+            snapshot.clone(),
             trigger,
             ClosedBy::Watermark,
             None,

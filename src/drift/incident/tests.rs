@@ -66,7 +66,7 @@ fn report(psi: f64, values: u64, missing: u64) -> DriftReport {
             missing,
             invalid: 0,
             unseen: 0,
-            buckets: vec![values, 0],
+            buckets: vec![values, 0].into(),
         }],
         changes: Vec::new(),
     }

@@ -107,7 +107,7 @@ mod tests {
             missing: 2,
             invalid: 1,
             unseen: 0,
-            buckets: vec![150, 50],
+            buckets: vec![150, 50].into(),
         }
     }
 

@@ -176,8 +176,8 @@ async fn measure_a_series_of_many_features() {
         wide.features = (0..500)
             .map(|i| {
                 let mut feature = wide.features[0].clone();
-                feature.feature = format!("feature_{i}");
-                feature.buckets = vec![100; 10];
+                feature.feature = format!("feature_{i}").into();
+                feature.buckets = vec![100; 10].into();
                 feature
             })
             .collect();

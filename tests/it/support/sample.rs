@@ -115,5 +115,5 @@ pub(crate) fn report(trigger: Trigger, coverage: f64) -> DriftReport {
         Trigger::Live => (ClosedBy::Open, None),
         Trigger::Manual => (ClosedBy::Open, Some(END + 1234)),
     };
-    definition.evaluate(&layout, &snapshot, trigger, closed_by, at)
+    definition.evaluate(&definition.scoring(), snapshot, trigger, closed_by, at)
 }
