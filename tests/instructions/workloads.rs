@@ -9,8 +9,8 @@ use psiren::drift::{
 };
 use psiren::event::{EventSchema, Extractor, FeatureField};
 use psiren::reference::{self, LoadOptions};
-use psiren::state::UnitState;
-use psiren::state::codec;
+use psiren::state::local::{LocalOptions, LocalStore};
+use psiren::state::{StateStore as _, UnitKey, UnitState, codec};
 use tempfile::TempDir;
 
 use crate::definition::definition;
@@ -18,8 +18,8 @@ use crate::events::Shape;
 use crate::stored::{filled, unit};
 
 /// Those whose cost is recorded.
-pub(crate) const RECORDED: [&str; 9] = [
-    "event",
+pub(crate) const RECORDED: [&str; 10] = [
+    EVENT,
     "event_of_300_fields",
     "event_with_text_time",
     "bucket_of_10",
@@ -28,7 +28,13 @@ pub(crate) const RECORDED: [&str; 9] = [
     "psi_of_1000_features",
     "encode_unit",
     "decode_unit",
+    CHECKPOINT,
 ];
+
+/// What each event costs.
+pub(crate) const EVENT: &str = "event";
+/// Four partitions with two open panes of 12 features each are saved.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// 200 features of 20 buckets, in a window over an hour, a day and a week of minutes. What grows with the length is the
 /// search for a pane, by its logarithm.
@@ -47,7 +53,7 @@ const BODIES: usize = 500;
 /// How many times a workload is done for its count to settle.
 pub(crate) fn times(workload: &str) -> u64 {
     match workload {
-        "event" | "event_of_300_fields" | "event_with_text_time" => 4 * BODIES as u64,
+        EVENT | "event_of_300_fields" | "event_with_text_time" => 4 * BODIES as u64,
         "bucket_of_10" | "bucket_of_100" => 100_000,
         "close_60" | "close_1440" | "close_10080" => 200,
         "close_of_1000_features" | "encode_unit" | "decode_unit" => 50,
@@ -63,7 +69,7 @@ pub(crate) fn play(workload: &str, times: u64) {
         text_time: false,
     };
     match workload {
-        "event" => count_events(flat, times),
+        EVENT => count_events(flat, times),
         "event_of_300_fields" => count_events(
             Shape {
                 fields: 300,
@@ -87,6 +93,7 @@ pub(crate) fn play(workload: &str, times: u64) {
         "psi_of_1000_features" => evaluate(times),
         "encode_unit" => encode(times),
         "decode_unit" => decode(times),
+        CHECKPOINT => save(times),
         other => panic!("no workload {other}"),
     }
 }
@@ -203,5 +210,22 @@ fn decode(times: u64) {
     for _ in 0..times {
         let unit: UnitState = codec::decode(black_box(&bytes)).expect("a unit");
         black_box(unit);
+    }
+}
+
+fn save(times: u64) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let store = LocalStore::open(folder.path(), LocalOptions::default()).expect("a store");
+    let key = |partition| UnitKey {
+        monitor: "bench".to_owned(),
+        topic: "bench".to_owned(),
+        partition,
+    };
+    let mut units: Vec<_> = (0..4).map(|p| (key(p), unit(12))).collect();
+    for offset in 1..=times as i64 {
+        for (_, unit) in &mut units {
+            unit.next_offset = offset;
+        }
+        store.checkpoint(&[], &units).expect("a checkpoint");
     }
 }

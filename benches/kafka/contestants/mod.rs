@@ -102,7 +102,7 @@ pub(crate) fn play(contestant: Contestant, config: &Path, settings: &Settings) {
         Contestant::Batch => drain::batch(&task),
         Contestant::Poll => drain::poll(&task),
         Contestant::Value => value::watch(&task, &windows_of(config)),
-        Contestant::Psiren | Contestant::Python | Contestant::Naive => {
+        Contestant::Psiren | Contestant::Unsaved | Contestant::Python | Contestant::Naive => {
             panic!("{} is a program of its own", contestant.name())
         }
     };
@@ -118,6 +118,7 @@ pub(crate) fn run(contestant: Contestant, config: &Path, settings: &Settings) ->
     let records = contestant.records(settings);
     match contestant {
         Contestant::Psiren => sidecar::run(config, settings),
+        Contestant::Unsaved => sidecar::run_unsaved(config, settings),
         Contestant::Python | Contestant::Naive => python::run(
             contestant,
             &Task::load(config, contestant, settings),
