@@ -214,12 +214,12 @@ fn close_and_judge(bencher: Bencher<'_, '_>, features: usize) {
         slide_ms: DAY,
     };
     let definition = definition(features, PANES, window);
-    let scoring = definition.scoring();
-    let mut pane = PaneCounts::zero(&scoring.layout);
+    let (layout, scoring) = (definition.layout(), definition.scoring());
+    let mut pane = PaneCounts::zero(&layout);
     for bucket in 0..20 {
-        pane.record(&scoring.layout, &vec![Cell::Bucket(bucket); features]);
+        pane.record(&layout, &vec![Cell::Bucket(bucket); features]);
     }
-    let mut ring = WindowRing::new(scoring.layout.clone(), PANES, window);
+    let mut ring = WindowRing::new(layout, PANES, window);
     let mut next = 0;
     let mut turn = |pane| {
         ring.add(PaneId(next), pane);

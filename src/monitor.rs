@@ -6,7 +6,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use crate::config::{FeatureConfig, MonitorConfig};
 use crate::drift::{
-    Binning, Definition, FeatureDefinition, MissingRule, Scoring, Smoothing, Thresholds,
+    Binning, Definition, FeatureDefinition, Layout, MissingRule, Scoring, Smoothing, Thresholds,
 };
 use crate::event::{EventSchema, FeatureField};
 use crate::reference::{self, LoadOptions, Profile, ReferenceError};
@@ -15,11 +15,12 @@ use crate::state::identity::FeatureIdentity;
 use crate::text::hex;
 
 /// A monitor ready to count. `schema.features`, `definition.features`, `identity.features` and
-/// `scoring` have the same order: the configuration's features, then the reference's columns.
+/// `layout` have the same order: the configuration's features, then the reference's columns.
 #[derive(Debug, Clone)]
 pub struct Monitor {
     pub config: MonitorConfig,
     pub definition: Definition,
+    pub layout: Layout,
     pub scoring: Scoring,
     pub schema: EventSchema,
     pub identity: CountsIdentity,
@@ -66,6 +67,7 @@ impl Monitor {
         let identities = features.iter().map(Watched::identity).collect();
         let definition = define(config, features);
         Self {
+            layout: definition.layout(),
             scoring: definition.scoring(),
             definition,
             schema: EventSchema {
@@ -313,7 +315,7 @@ mod tests {
             ["visib", "carrier", "origin", "dest", "distance"]
         );
         assert_eq!(names.len(), 13);
-        assert_eq!(monitor.scoring.layout.features(), 13);
+        assert_eq!(monitor.layout.features(), 13);
         assert_eq!(monitor.left_out[0].0, "ts");
         let paths: Vec<_> = monitor
             .schema

@@ -63,7 +63,7 @@ impl Results {
 
     /// One line per target whose contestants ran.
     pub(crate) fn targets(&self) -> String {
-        use Contestant::{Batch, Naive, Poll, Psiren, Python, Unsaved};
+        use Contestant::{Batch, Naive, Poll, Psiren, Python};
         let mib = self.spread(Psiren, |run| run.peak_mib);
         let lines = [
             (
@@ -80,11 +80,6 @@ impl Results {
                 "CPU of psiren / batch drain",
                 self.cpus(Psiren, Batch),
                 At::Most(2.0),
-            ),
-            (
-                "CPU of psiren / psiren, unsaved",
-                self.cpus(Psiren, Unsaved),
-                At::Most(1.03),
             ),
             (
                 "CPU of Python, orjson + numpy / psiren",

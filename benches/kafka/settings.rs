@@ -90,9 +90,7 @@ pub(crate) enum Contestant {
     Value,
     /// `psiren run`, with everything it promises
     Psiren,
-    /// The same, saved only once, when all is read
-    Unsaved,
-    /// A plain monitor in Python with orjson and numpy, a batch at a time
+    /// The same in Python with orjson and numpy, a batch at a time
     Python,
     /// Python as first written: json, bisect, each event added to each of its windows
     Naive,
@@ -104,7 +102,6 @@ impl Contestant {
             Self::Batch => "batch drain",
             Self::Poll => "poll drain",
             Self::Psiren => "psiren",
-            Self::Unsaved => "psiren, unsaved",
             Self::Value => "serde_json::Value",
             Self::Python => "Python, orjson + numpy",
             Self::Naive => "Python, naive",

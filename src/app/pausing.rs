@@ -124,7 +124,7 @@ impl Room {
 
 /// What a pane of this monitor takes in memory.
 pub(crate) fn pane_bytes(monitor: &Monitor) -> usize {
-    monitor.scoring.layout.cells() * size_of::<u64>() + OVERHEAD
+    monitor.layout.cells() * size_of::<u64>() + OVERHEAD
 }
 
 /// Where one partition stands for one monitor.

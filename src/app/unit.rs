@@ -206,7 +206,7 @@ impl Unit {
         let before = self.panes.sealed_before(spec);
         let accepted = self.panes.record(
             spec,
-            &monitor.scoring.layout,
+            &monitor.layout,
             event_ms,
             record.timestamp_ms,
             record.offset,

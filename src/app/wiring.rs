@@ -451,11 +451,7 @@ pub(super) fn restore<S: StateStore + ReportLog>(
     let definition = &monitor.definition;
     let name = &definition.monitor;
     let state = store.evaluator(name)?;
-    let ring = WindowRing::new(
-        monitor.scoring.layout.clone(),
-        definition.panes,
-        definition.window,
-    );
+    let ring = WindowRing::new(monitor.layout.clone(), definition.panes, definition.window);
     // A window that is longer than before reaches back to panes that are gone: it is filling.
     let first = state.first.max(state.kept_from);
     let mut ring = ring.resume(state.closed_through, first);

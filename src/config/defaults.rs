@@ -16,6 +16,8 @@ pub const STATE_DIR: &str = "psiren-state";
 /// The receiver that `SLACK_WEBHOOK_URL` makes.
 pub const SLACK_RECEIVER: &str = "slack";
 pub const EPSILON: f64 = 1e-4;
+/// Far above what has no logarithm, far below any share.
+pub const LEAST_EPSILON: f64 = 1e-100;
 pub const BUCKETS: usize = 10;
 pub const CHECKPOINT_INTERVAL_MS: i64 = 5 * SECOND;
 pub const HISTORY_MS: i64 = 30 * DAY;

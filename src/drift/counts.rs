@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::feature::Found;
 
@@ -165,9 +165,10 @@ impl PaneCounts {
 
 /// The values per bucket of one feature in one window, in bucket order: a part of the window's
 /// counts, which all its features share.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(from = "Vec<u64>", into = "Vec<u64>")]
+#[derive(Clone, Deserialize)]
+#[serde(from = "Vec<u64>")]
 pub struct BucketCounts {
+    /// Of the window, or of these buckets alone when they were read back.
     counts: Arc<PaneCounts>,
     span: Range<usize>,
 }
@@ -200,9 +201,9 @@ impl From<Vec<u64>> for BucketCounts {
     }
 }
 
-impl From<BucketCounts> for Vec<u64> {
-    fn from(buckets: BucketCounts) -> Self {
-        buckets.to_vec()
+impl Serialize for BucketCounts {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(to)
     }
 }
 
@@ -247,6 +248,23 @@ mod tests {
         assert_eq!(counts.missing(&layout, 1), 1);
         assert_eq!(counts.invalid(&layout, 1), 1);
         assert_eq!(counts.events, 2);
+    }
+
+    #[test]
+    fn buckets_within_shared_counts_are_as_those_by_themselves() {
+        let layout = layout();
+        let mut counts = PaneCounts::zero(&layout);
+        counts.record(&layout, &[Cell::Bucket(2), Cell::Bucket(1)]);
+        counts.record(&layout, &[Cell::Missing, Cell::Bucket(1)]);
+        let within = BucketCounts::of(&Arc::new(counts), &layout, 1);
+        let alone = BucketCounts::from(vec![0, 2]);
+        assert_eq!(within, alone);
+        assert_eq!(format!("{within:?}"), "[0, 2]");
+        assert_eq!(serde_json::to_string(&within).unwrap(), "[0,2]");
+        let bytes = |buckets: &BucketCounts| postcard::to_stdvec(buckets).unwrap();
+        assert_eq!(bytes(&within), postcard::to_stdvec(&vec![0u64, 2]).unwrap());
+        let back: BucketCounts = postcard::from_bytes(&bytes(&within)).unwrap();
+        assert_eq!(back, within);
     }
 
     proptest! {

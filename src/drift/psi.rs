@@ -68,7 +68,7 @@ pub fn psi(reference: &[u64], production: &[u64], smoothing: Smoothing) -> Optio
     let mut terms = vec![0.0; reference.len()];
     find_terms(&reference, &production, &mut terms);
     let total: f64 = terms.iter().sum();
-    total.is_finite().then_some(Psi {
+    Some(Psi {
         total,
         terms,
         reference,
@@ -98,6 +98,7 @@ impl Shares {
     #[must_use]
     pub fn psi_total(&self, production: &[u64], last: Option<u64>, values: u64) -> Option<f64> {
         debug_assert_eq!(self.shares.len(), production.len() + last.iter().len());
+        debug_assert_eq!(values, production.iter().chain(&last).sum::<u64>());
         let scale = Scale::new(values, self.shares.len(), self.smoothing)?;
         let [mut qs, mut terms] = [[0.0; TOGETHER]; 2];
         // What a sum of no terms is.
@@ -114,7 +115,7 @@ impl Shares {
         if let (Some(p), Some(count)) = (self.shares.get(production.len()), last) {
             total += term(*p, scale.smoothed(count));
         }
-        total.is_finite().then_some(total)
+        Some(total)
     }
 }
 
@@ -216,11 +217,12 @@ mod tests {
 
     #[test]
     fn there_is_no_psi_when_a_share_could_be_without_a_logarithm() {
-        for epsilon in [0.0, 1e-301, f64::NAN, -1.0, f64::INFINITY] {
+        for epsilon in [0.0, 1e-301, f64::NAN, -1.0, 1f64.next_up(), f64::INFINITY] {
             for smoothing in [Smoothing::Clip, Smoothing::Replace, Smoothing::Add] {
                 assert_eq!(psi(&[1, 1], &[2, 0], smoothing(epsilon)), None);
             }
         }
+        assert!(psi(&[1, 1], &[2, 0], Smoothing::Clip(1.0)).is_some());
         let least = psi(&[1, 1], &[2, 0], Smoothing::Clip(1e-300)).unwrap();
         let expected = 0.5 * 2f64.ln() - 0.5 * (2e-300f64).ln();
         assert!((least.total - expected).abs() < 1e-12);

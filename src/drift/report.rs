@@ -124,8 +124,7 @@ pub struct Definition {
 /// What all evaluations by one [`Definition`] have in common.
 #[derive(Debug, Clone)]
 pub struct Scoring {
-    /// The layout of the counts.
-    pub layout: Layout,
+    layout: Layout,
     features: Vec<FeatureScoring>,
 }
 
@@ -203,7 +202,7 @@ pub struct FeatureReport {
     pub buckets: BucketCounts,
 }
 
-/// A shared name, written as a text.
+/// A shared name, written as a text. serde's feature `rc` would do it for every `Arc` of the program.
 mod name {
     use std::sync::Arc;
 
@@ -295,6 +294,7 @@ impl Definition {
         closed_by: ClosedBy,
         evaluated_at_ms: Option<i64>,
     ) -> DriftReport {
+        debug_assert_eq!(self.features.len(), scoring.features.len());
         let counts = Arc::new(snapshot.counts);
         let features = self.features.iter().zip(&scoring.features).enumerate();
         let features = features

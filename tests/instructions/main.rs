@@ -32,14 +32,10 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::baseline::Baseline;
-use crate::workloads::{CHECKPOINT, CLOSINGS, EVENT, RECORDED};
+use crate::workloads::{CLOSINGS, RECORDED};
 
 /// How much more a window may cost for being 168 times as long.
 const SAME: f64 = 0.03;
-/// How much more an event may cost for being saved.
-const SAVING: f64 = 0.03;
-/// Events between two checkpoints: 5 seconds of a tenth of what one core reads.
-const EVENTS_BETWEEN: f64 = 250_000.0;
 
 fn main() -> ExitCode {
     if let Some(played) = count::play() {
@@ -55,10 +51,7 @@ fn main() -> ExitCode {
     let closing = Trial::ignorable_test("a_longer_window_closes_at_the_same_cost", || {
         unless_lacking(the_same_for_each_length)
     });
-    let saving = Trial::ignorable_test("a_checkpoint_is_cheap_beside_the_events_it_saves", || {
-        unless_lacking(cheap_beside_events)
-    });
-    let trials = recorded.chain([closing, saving]).collect();
+    let trials = recorded.chain([closing]).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -122,17 +115,5 @@ fn the_same_for_each_length() -> Result<(), Failed> {
     match costs.iter().all(|(_, cost)| *cost <= least * (1.0 + SAME)) {
         true => Ok(()),
         false => Err(format!("instructions per window that closes: {costs:?}").into()),
-    }
-}
-
-fn cheap_beside_events() -> Result<(), Failed> {
-    let (checkpoint, event) = (count::of_one(CHECKPOINT), count::of_one(EVENT));
-    let share = checkpoint / EVENTS_BETWEEN / event;
-    match share <= SAVING {
-        true => Ok(()),
-        false => Err(format!(
-            "a checkpoint takes {checkpoint} instructions, {share:.3} of {EVENTS_BETWEEN} events of {event}"
-        )
-        .into()),
     }
 }

@@ -19,7 +19,7 @@ use crate::stored::{filled, unit};
 
 /// Those whose cost is recorded.
 pub(crate) const RECORDED: [&str; 10] = [
-    EVENT,
+    "event",
     "event_of_300_fields",
     "event_with_text_time",
     "bucket_of_10",
@@ -28,13 +28,8 @@ pub(crate) const RECORDED: [&str; 10] = [
     "psi_of_1000_features",
     "encode_unit",
     "decode_unit",
-    CHECKPOINT,
+    "checkpoint",
 ];
-
-/// What each event costs.
-pub(crate) const EVENT: &str = "event";
-/// Four partitions with two open panes of 12 features each are saved.
-pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// 200 features of 20 buckets, in a window over an hour, a day and a week of minutes. What grows with the length is the
 /// search for a pane, by its logarithm.
@@ -53,7 +48,7 @@ const BODIES: usize = 500;
 /// How many times a workload is done for its count to settle.
 pub(crate) fn times(workload: &str) -> u64 {
     match workload {
-        EVENT | "event_of_300_fields" | "event_with_text_time" => 4 * BODIES as u64,
+        "event" | "event_of_300_fields" | "event_with_text_time" => 4 * BODIES as u64,
         "bucket_of_10" | "bucket_of_100" => 100_000,
         "close_60" | "close_1440" | "close_10080" => 200,
         "close_of_1000_features" | "encode_unit" | "decode_unit" => 50,
@@ -69,7 +64,7 @@ pub(crate) fn play(workload: &str, times: u64) {
         text_time: false,
     };
     match workload {
-        EVENT => count_events(flat, times),
+        "event" => count_events(flat, times),
         "event_of_300_fields" => count_events(
             Shape {
                 fields: 300,
@@ -93,7 +88,7 @@ pub(crate) fn play(workload: &str, times: u64) {
         "psi_of_1000_features" => evaluate(times),
         "encode_unit" => encode(times),
         "decode_unit" => decode(times),
-        CHECKPOINT => save(times),
+        "checkpoint" => save(times),
         other => panic!("no workload {other}"),
     }
 }
@@ -183,7 +178,7 @@ fn evaluate(times: u64) {
             start_ms: 0,
             end_ms: 60 * MINUTE,
         },
-        counts: filled(&scoring.layout),
+        counts: filled(&definition.layout()),
         coverage: 1.0,
     };
     for _ in 0..times {
@@ -213,6 +208,7 @@ fn decode(times: u64) {
     }
 }
 
+/// Four partitions with two open panes of 12 features each are saved.
 fn save(times: u64) {
     let folder = TempDir::new().expect("a temporary folder");
     let store = LocalStore::open(folder.path(), LocalOptions::default()).expect("a store");

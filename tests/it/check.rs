@@ -467,6 +467,8 @@ fn what_does_not_fit_is_refused_with_words() {
     assert_refused(&with(&["--format", "openmetrics"]), 2, &["--timestamp"]);
     assert_refused(&with(&["--possible", "0.5"]), 2, &["0.5", "0.25"]);
     assert_refused(&with(&["--epsilon", "0"]), 2, &["--epsilon"]);
+    let least = &["--epsilon", "1e-101", "at least 1e-100"];
+    assert_refused(&with(&["--epsilon", "1e-101"]), 2, least);
     assert_refused(
         &with(&["--timestamp", "ts", "--timezone", "Mars"]),
         2,

@@ -65,7 +65,7 @@ impl Task {
         let config = Config::load(path, &Overrides::default()).expect("the configuration");
         let monitor = Monitor::build(&config.monitors[0]).expect("the reference");
         assert_eq!(
-            monitor.scoring.layout.features(),
+            monitor.layout.features(),
             settings.features,
             "{:?}",
             monitor.left_out
@@ -102,7 +102,7 @@ pub(crate) fn play(contestant: Contestant, config: &Path, settings: &Settings) {
         Contestant::Batch => drain::batch(&task),
         Contestant::Poll => drain::poll(&task),
         Contestant::Value => value::watch(&task, &windows_of(config)),
-        Contestant::Psiren | Contestant::Unsaved | Contestant::Python | Contestant::Naive => {
+        Contestant::Psiren | Contestant::Python | Contestant::Naive => {
             panic!("{} is a program of its own", contestant.name())
         }
     };
@@ -118,7 +118,6 @@ pub(crate) fn run(contestant: Contestant, config: &Path, settings: &Settings) ->
     let records = contestant.records(settings);
     match contestant {
         Contestant::Psiren => sidecar::run(config, settings),
-        Contestant::Unsaved => sidecar::run_unsaved(config, settings),
         Contestant::Python | Contestant::Naive => python::run(
             contestant,
             &Task::load(config, contestant, settings),

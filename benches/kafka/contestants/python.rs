@@ -78,14 +78,14 @@ fn expected(task: &Task, settings: &Settings) -> Vec<Vec<u64>> {
     let monitor = &task.monitor;
     let pool = settings.pool();
     let mut extractor = Extractor::new(&monitor.schema);
-    let mut counts = PaneCounts::zero(&monitor.scoring.layout);
+    let mut counts = PaneCounts::zero(&monitor.layout);
     let mut event = String::new();
     for i in 0..task.records {
         pool.event(i as usize, load::time_of(settings, i), &mut event);
         let extracted = extractor.extract(event.as_bytes()).expect("an event");
-        counts.record(&monitor.scoring.layout, extracted.cells);
+        counts.record(&monitor.layout, extracted.cells);
     }
-    (0..monitor.scoring.layout.features())
-        .map(|i| counts.buckets(&monitor.scoring.layout, i).to_vec())
+    (0..monitor.layout.features())
+        .map(|i| counts.buckets(&monitor.layout, i).to_vec())
         .collect()
 }

@@ -80,23 +80,9 @@ checkpoint_interval = "{checkpoint}"
 /// Its rate and its CPU time are those between the first and the last answer of `/metrics` that saw it in the middle of
 /// the topic: it starts once and reads for years.
 pub(super) fn run(config: &Path, settings: &Settings) -> Run {
-    run_as(&text_of(config), config, settings)
-}
-
-/// The same without a checkpoint before everything is read.
-pub(super) fn run_unsaved(config: &Path, settings: &Settings) -> Run {
-    let interval = |every: &str| format!("checkpoint_interval = \"{every}\"");
-    let text = text_of(config).replace(&interval(&settings.checkpoint), &interval("1h"));
-    run_as(&text, config, settings)
-}
-
-fn text_of(config: &Path) -> String {
-    fs::read_to_string(config).expect("the configuration")
-}
-
-fn run_as(text: &str, config: &Path, settings: &Settings) -> Run {
+    let text = fs::read_to_string(config).expect("the configuration");
     let last_end_ms = last_window_end(config, settings);
-    let home = Home::with_config(text);
+    let home = Home::with_config(&text);
     let begun = Instant::now();
     let psiren = home.start();
     wait::until("the first record", LIMIT, || psiren.consumed() > 0.0);

@@ -68,7 +68,7 @@ impl<'a> Plain<'a> {
         let fields = self.monitor.schema.features.iter();
         let cells: Vec<Cell> = fields.map(|field| cell(field, &event)).collect();
         let panes = self.monitor.definition.panes;
-        let layout = &self.monitor.scoring.layout;
+        let layout = &self.monitor.layout;
         let pane = self.panes[partition].entry(panes.pane(ms));
         pane.or_insert_with(|| PaneCounts::zero(layout))
             .record(layout, &cells);
@@ -100,15 +100,15 @@ impl<'a> Plain<'a> {
         let monitor = self.monitor;
         let definition = &monitor.definition;
         let from = PaneId(end.0 - definition.window.panes(&definition.panes));
-        let mut sum = PaneCounts::zero(&monitor.scoring.layout);
+        let mut sum = PaneCounts::zero(&monitor.layout);
         for panes in &mut self.panes {
             *panes = panes.split_off(&from);
             panes.range(..end).for_each(|(_, pane)| sum.merge(pane));
         }
         let end_ms = definition.panes.start_ms(end);
         for (i, feature) in definition.features.iter().enumerate() {
-            let buckets = sum.buckets(&monitor.scoring.layout, i);
-            let missing = sum.missing(&monitor.scoring.layout, i);
+            let buckets = sum.buckets(&monitor.layout, i);
+            let missing = sum.missing(&monitor.layout, i);
             let psi = feature.psi(buckets, missing, definition.smoothing);
             let psi = psi.map_or(f64::NAN, |psi| psi.total);
             let values: u64 = buckets.iter().sum();

@@ -157,11 +157,7 @@ fn evaluator(config: &MonitorConfig, log: &Arc<MoodyLog>) -> Evaluator {
         health: Health::default(),
     };
     let state = log.evaluator(&definition.monitor).unwrap();
-    let ring = WindowRing::new(
-        monitor.scoring.layout.clone(),
-        definition.panes,
-        definition.window,
-    );
+    let ring = WindowRing::new(monitor.layout.clone(), definition.panes, definition.window);
     let ring = ring.resume(state.closed_through, state.first);
     let idle = Duration::from_millis(config.idle_timeout_ms as u64);
     let closing = Closing::new(definition.panes, definition.window, ring, idle);

@@ -204,7 +204,7 @@ fn rows_of(script: &Script, monitor: &'static Monitor) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut end = (first.0 + 1 + slide - 1).div_euclid(slide) * slide;
     while end <= sealed.0 {
-        let mut counts = PaneCounts::zero(&monitor.scoring.layout);
+        let mut counts = PaneCounts::zero(&monitor.layout);
         let within = panes
             .iter()
             .filter(|(id, _)| end - size <= id.0 && id.0 < end);

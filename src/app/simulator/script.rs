@@ -191,11 +191,11 @@ impl Recount {
             X::Missing => 4,
             X::Text => 5,
         };
-        let mut cells = vec![0; monitor.scoring.layout.cells()];
+        let mut cells = vec![0; monitor.layout.cells()];
         cells[cell] = 1;
-        let one = PaneCounts::from_cells(&monitor.scoring.layout, 1, cells).unwrap();
+        let one = PaneCounts::from_cells(&monitor.layout, 1, cells).unwrap();
         let pane = self.panes.entry(pane).or_insert_with(|| Pane {
-            counts: PaneCounts::zero(&monitor.scoring.layout),
+            counts: PaneCounts::zero(&monitor.layout),
             first_offset: offset,
             last_offset: offset,
         });

@@ -44,10 +44,7 @@ impl<'a> Counts<'a> {
     }
 
     pub(super) fn features(&self) -> u64 {
-        let features = self
-            .watching
-            .iter()
-            .map(|w| w.monitor.scoring.layout.features());
+        let features = self.watching.iter().map(|w| w.monitor.layout.features());
         features.sum::<usize>() as u64
     }
 }
@@ -70,7 +67,7 @@ impl Watching<'_> {
         let panes = self.panes.entry(record.partition).or_default();
         let accepted = panes.record(
             spec,
-            &self.monitor.scoring.layout,
+            &self.monitor.layout,
             event_ms,
             record.timestamp_ms,
             record.offset,

@@ -73,11 +73,11 @@ impl<'m> Counter<'m> {
     fn new(monitor: &'m Monitor, windows: bool) -> Self {
         let definition = &monitor.definition;
         let counts = match windows {
-            false => Counts::Whole(PaneCounts::zero(&monitor.scoring.layout)),
+            false => Counts::Whole(PaneCounts::zero(&monitor.layout)),
             true => Counts::Panes {
                 open: PartitionPanes::default(),
                 ring: Box::new(WindowRing::new(
-                    monitor.scoring.layout.clone(),
+                    monitor.layout.clone(),
                     definition.panes,
                     definition.window,
                 )),
@@ -117,14 +117,13 @@ impl<'m> Counter<'m> {
         } = self;
         let acceptance = match (counts, event_ms) {
             (Counts::Whole(counts), _) => {
-                counts.record(&monitor.scoring.layout, cells);
+                counts.record(&monitor.layout, cells);
                 Acceptance::Counted
             }
             (Counts::Panes { open, ring }, Some(event_ms)) => {
                 let spec = &monitor.definition.panes;
                 let offset = i64::try_from(row).unwrap_or(i64::MAX);
-                let acceptance =
-                    open.record(spec, &monitor.scoring.layout, event_ms, None, offset, cells);
+                let acceptance = open.record(spec, &monitor.layout, event_ms, None, offset, cells);
                 if open.has_sealed(spec) {
                     add(ring, open.take_sealed(spec));
                 }

@@ -253,9 +253,9 @@ fn smoothing(args: &CheckArgs, configured: Smoothing) -> Result<Smoothing, Check
         Smoothing::Half => (SmoothingArg::Half, defaults::EPSILON),
     };
     let epsilon = args.epsilon.unwrap_or(epsilon);
-    if !(epsilon > 0.0 && epsilon < 1.0) {
+    if !(defaults::LEAST_EPSILON..1.0).contains(&epsilon) {
         return Err(usage(format!(
-            "--epsilon: found {epsilon}, expected a share above 0 and below 1"
+            "--epsilon: found {epsilon:?}, expected a share of at least 1e-100 and below 1"
         )));
     }
     Ok(match args.smoothing.unwrap_or(rule) {

@@ -55,7 +55,7 @@ fn show(metrics: &Metrics, monitor: &Monitor, partitions: usize) {
     let topic = &monitor.config.topic;
     let name = &monitor.definition.monitor;
     let handle = metrics.monitor(&monitor.definition, topic);
-    let layout = &monitor.scoring.layout;
+    let layout = &monitor.layout;
     let cells = vec![1_000_000; layout.cells()];
     let Some(counts) = PaneCounts::from_cells(layout, 1_000_000, cells) else {
         return;

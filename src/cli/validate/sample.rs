@@ -108,7 +108,7 @@ impl<'a> Sample<'a> {
         let panes = self.panes.entry(record.partition).or_default();
         let accepted = panes.record(
             spec,
-            &self.monitor.scoring.layout,
+            &self.monitor.layout,
             event_ms,
             record.timestamp_ms,
             record.offset,

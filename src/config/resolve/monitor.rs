@@ -227,7 +227,7 @@ impl Resolver<'_> {
         let epsilon = self.number(
             &raw.epsilon,
             "a share of at least 1e-100 and below 1",
-            |e| (1e-100..1.0).contains(&e),
+            |e| (defaults::LEAST_EPSILON..1.0).contains(&e),
         );
         let kind = raw.smoothing.as_ref().map(|s| *s.get_ref());
         if let (Some(RawSmoothing::Half), Some(typed)) = (kind, &raw.epsilon) {

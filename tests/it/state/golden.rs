@@ -49,7 +49,7 @@ fn key(monitor: &Monitor, partition: i32) -> UnitKey {
 
 /// The pane of one day and partition: the values move up by a bucket every second day.
 fn pane(monitor: &Monitor, partition: i32, day: i64) -> Pane {
-    let mut counts = PaneCounts::zero(&monitor.scoring.layout);
+    let mut counts = PaneCounts::zero(&monitor.layout);
     let events = 150 + 10 * i64::from(partition) + day;
     for i in 0..events {
         let cell = match (i + day) % 17 {
@@ -58,10 +58,7 @@ fn pane(monitor: &Monitor, partition: i32, day: i64) -> Pane {
             2 if partition == 2 => Cell::Unseen,
             n => Cell::Bucket(((n % 4 + day / 2) % 10) as u32),
         };
-        counts.record(
-            &monitor.scoring.layout,
-            &vec![cell; monitor.scoring.layout.features()],
-        );
+        counts.record(&monitor.layout, &vec![cell; monitor.layout.features()]);
     }
     let first_offset = day * 1000;
     Pane {
@@ -105,7 +102,7 @@ fn fill(store: &LocalStore, monitor: &Monitor) {
         monitor: name,
         ..
     } = &monitor.definition;
-    let mut ring = WindowRing::new(monitor.scoring.layout.clone(), *panes, *window);
+    let mut ring = WindowRing::new(monitor.layout.clone(), *panes, *window);
     let mut state = EvaluatorState::default();
     for day in 0..6 {
         let mut sealed = Vec::new();
