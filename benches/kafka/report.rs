@@ -115,7 +115,8 @@ impl Results {
         Some(self.spread(contestant, |run| run.rate)?.median)
     }
 
-    /// The median of `a` over the median of `b`.
+    /// The median, over the rounds, of what `a` took over what `b` took: what the machine did otherwise in a round
+    /// befell both.
     fn rates(&self, a: Contestant, b: Contestant) -> Option<f64> {
         self.over(a, b, |run| run.rate)
     }
@@ -125,7 +126,10 @@ impl Results {
     }
 
     fn over(&self, a: Contestant, b: Contestant, figure: fn(&Run) -> f64) -> Option<f64> {
-        Some(self.spread(a, figure)?.median / self.spread(b, figure)?.median)
+        let runs = |contestant| Some(&self.0.iter().find(|(c, _)| *c == contestant)?.1);
+        let rounds = runs(a)?.iter().zip(runs(b)?);
+        let ratios = rounds.map(|(a, b)| figure(a) / figure(b)).collect();
+        Some(Spread::of(ratios)?.median)
     }
 
     fn spread<F: Into<Option<f64>>>(
@@ -134,9 +138,14 @@ impl Results {
         figure: fn(&Run) -> F,
     ) -> Option<Spread> {
         let (_, runs) = self.0.iter().find(|(c, _)| *c == contestant)?;
-        let mut figures: Vec<f64> = runs.iter().filter_map(|run| figure(run).into()).collect();
+        Spread::of(runs.iter().filter_map(|run| figure(run).into()).collect())
+    }
+}
+
+impl Spread {
+    fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
-        Some(Spread {
+        Some(Self {
             median: *figures.get(figures.len() / 2)?,
             least: *figures.first()?,
             greatest: *figures.last()?,

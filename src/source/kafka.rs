@@ -1,6 +1,6 @@
 //! A consumer of explicitly assigned Kafka partitions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub fn open(kafka: &KafkaConfig) -> Result<Box<dyn Source>, SourceError> {
 /// Reads by [`BaseConsumer::poll`]: one message at a time, borrowed from librdkafka.
 pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Listener>>,
+    /// Topics whose leaders were asked for.
+    located: BTreeSet<String>,
 }
 
 /// Hears what librdkafka says of itself while it is polled.
@@ -97,7 +99,10 @@ impl KafkaSource {
             .create_with_context(Listener::default())
             .map_err(|e| SourceError::Refused(format!("cannot create the Kafka consumer: {e}")))?;
         let consumer = Arc::new(consumer);
-        Ok(Self { consumer })
+        Ok(Self {
+            consumer,
+            located: BTreeSet::new(),
+        })
     }
 
     /// Reads on at `offset`, without what was fetched ahead. Done some time after the call.
@@ -107,6 +112,16 @@ impl KafkaSource {
             .seek_partitions(list, Duration::ZERO)
             .map_err(|error| failed(&error))?;
         Ok(())
+    }
+
+    /// Asks where the partitions of a topic are led. By itself, librdkafka asks for the topics it knows
+    /// when it connects, and afterwards once a second for those it has not found: a client that was
+    /// connected before its first assignment would read nothing until then.
+    fn locate(&mut self, topic: &str) {
+        if self.located.insert(topic.to_owned()) {
+            // Only sent off. Without a connection it fails, and the topic is asked for by the next.
+            let _ = self.consumer.fetch_metadata(Some(topic), Duration::ZERO);
+        }
     }
 
     pub(super) fn consumer(&self) -> Arc<BaseConsumer<Listener>> {
@@ -119,7 +134,9 @@ impl Source for KafkaSource {
         let list = list_at(partition, offset)?;
         self.consumer
             .incremental_assign(&list)
-            .map_err(|error| failed(&error))
+            .map_err(|error| failed(&error))?;
+        self.locate(&partition.topic);
+        Ok(())
     }
 
     fn unassign(&mut self, partition: &TopicPartition) -> Result<(), SourceError> {
