@@ -36,6 +36,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::{Config, ConfigError, Environment, Overrides};
 use crate::reference::ReferenceError;
 use crate::source::file::FileError;
+use crate::source::leave_at_exit;
 use crate::state::StateError;
 
 /// The surroundings failed.
@@ -100,6 +101,7 @@ pub enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     memory::close();
+    leave_at_exit();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Init(args) => init::run(args),

@@ -15,6 +15,8 @@ pub mod probe;
 pub mod producer;
 pub mod trouble;
 
+pub(crate) use native::openssl::leave_at_exit;
+
 use std::time::Duration;
 
 /// One record as the consuming loop sees it. Borrows the client's buffer.

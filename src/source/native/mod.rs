@@ -1,11 +1,12 @@
-//! What is asked of librdkafka's C interface because the Rust client has no call for it, and the
-//! only `unsafe` of this crate.
+//! What is asked of the C interfaces of librdkafka and OpenSSL because the Rust client has no call
+//! for it, and the only `unsafe` of this crate.
 
 #![expect(
     unsafe_code,
-    reason = "topic ids and batches are only to be had from librdkafka's C interface"
+    reason = "topic ids, batches and an end without clearing up are only to be had from C interfaces"
 )]
 
+pub(crate) mod openssl;
 pub(super) mod queue;
 pub(super) mod topic_id;
 
