@@ -126,10 +126,15 @@ impl Results {
     }
 
     fn over(&self, a: Contestant, b: Contestant, figure: fn(&Run) -> f64) -> Option<f64> {
-        let runs = |contestant| Some(&self.0.iter().find(|(c, _)| *c == contestant)?.1);
-        let rounds = runs(a)?.iter().zip(runs(b)?);
+        let rounds = self.runs(a)?.iter().zip(self.runs(b)?);
         let ratios = rounds.map(|(a, b)| figure(a) / figure(b)).collect();
         Some(Spread::of(ratios)?.median)
+    }
+
+    /// In the order of the rounds.
+    fn runs(&self, contestant: Contestant) -> Option<&[Run]> {
+        let (_, runs) = self.0.iter().find(|(c, _)| *c == contestant)?;
+        Some(runs)
     }
 
     fn spread<F: Into<Option<f64>>>(
@@ -137,8 +142,8 @@ impl Results {
         contestant: Contestant,
         figure: fn(&Run) -> F,
     ) -> Option<Spread> {
-        let (_, runs) = self.0.iter().find(|(c, _)| *c == contestant)?;
-        Spread::of(runs.iter().filter_map(|run| figure(run).into()).collect())
+        let runs = self.runs(contestant)?.iter();
+        Spread::of(runs.filter_map(|run| figure(run).into()).collect())
     }
 }
 

@@ -64,6 +64,10 @@ impl Layout {
         self.starts[feature]..self.starts[feature + 1]
     }
 
+    fn buckets(&self, feature: usize) -> Range<usize> {
+        self.starts[feature]..self.extra(feature)
+    }
+
     fn extra(&self, feature: usize) -> usize {
         self.starts[feature + 1] - EXTRA
     }
@@ -144,7 +148,7 @@ impl PaneCounts {
     /// Bucket counts of a feature, in bucket order.
     #[must_use]
     pub fn buckets(&self, layout: &Layout, feature: usize) -> &[u64] {
-        &self.cells[layout.starts[feature]..layout.extra(feature)]
+        &self.cells[layout.buckets(feature)]
     }
 
     #[must_use]
@@ -179,7 +183,7 @@ impl BucketCounts {
     pub fn of(counts: &Arc<PaneCounts>, layout: &Layout, feature: usize) -> Self {
         Self {
             counts: Arc::clone(counts),
-            span: layout.starts[feature]..layout.extra(feature),
+            span: layout.buckets(feature),
         }
     }
 }

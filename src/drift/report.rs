@@ -272,6 +272,7 @@ impl Definition {
         self.features.iter().find(|f| f.name() == name)
     }
 
+    /// What [`evaluate`](Self::evaluate) needs of this definition, found once.
     #[must_use]
     pub fn scoring(&self) -> Scoring {
         let feature = |f: &FeatureDefinition| FeatureScoring {
