@@ -145,6 +145,17 @@ impl PaneCounts {
         }
     }
 
+    /// What is left of `whole` when these are subtracted from it, in the memory of these.
+    #[must_use]
+    pub fn left_of(mut self, whole: &Self) -> Self {
+        debug_assert_eq!(self.cells.len(), whole.cells.len());
+        self.events = whole.events - self.events;
+        for (a, b) in self.cells.iter_mut().zip(&whole.cells) {
+            *a = b - *a;
+        }
+        self
+    }
+
     /// Bucket counts of a feature, in bucket order.
     #[must_use]
     pub fn buckets(&self, layout: &Layout, feature: usize) -> &[u64] {

@@ -173,15 +173,14 @@ impl WindowRing {
     ) -> WindowSnapshot {
         let from = PaneId(end.0 - self.window.panes(&self.panes));
         self.slide_to(from, end);
-        let mut counts = self.sum.clone();
+        self.closed_through = Some(end);
+        let mut counts = self.take_sum();
         for (id, pane) in open {
             if from <= id && id < end {
                 counts.merge(pane);
                 self.first = Some(self.first.map_or(id, |f| f.min(id)));
             }
         }
-        self.closed_through = Some(end);
-        self.forget();
         self.snapshot(end, counts)
     }
 
@@ -249,24 +248,31 @@ impl WindowRing {
         debug_assert_eq!(self.sum, self.recount());
     }
 
-    /// Drops the panes that the next window leaves behind, out of the sum first.
-    fn forget(&mut self) {
+    /// The sum, in whose place comes what the next window keeps of it; the panes that it leaves
+    /// behind are dropped.
+    fn take_sum(&mut self) -> PaneCounts {
         let (Some(needed), Some((from, to))) = (self.needed_from(), self.span) else {
-            return;
+            return self.sum.clone();
         };
-        let needed = needed.max(from);
-        for pane in self.sealed.range(from..needed.min(to)).map(|(_, p)| p) {
-            self.sum.subtract(pane);
-        }
-        self.span = Some((needed.min(to), to));
+        let mut rest: Option<PaneCounts> = None;
         // Splitting the map would walk over all that stays.
         while let Some(first) = self
             .sealed
             .first_entry()
             .filter(|pane| *pane.key() < needed)
         {
-            first.remove();
+            let (id, pane) = first.remove_entry();
+            if !(from..to).contains(&id) {
+                continue;
+            }
+            match &mut rest {
+                Some(rest) => rest.subtract(&pane),
+                None => rest = Some(pane.left_of(&self.sum)),
+            }
         }
+        self.span = Some((needed.clamp(from, to), to));
+        let rest = rest.unwrap_or_else(|| self.sum.clone());
+        std::mem::replace(&mut self.sum, rest)
     }
 
     fn snapshot(&self, end: PaneId, counts: PaneCounts) -> WindowSnapshot {
