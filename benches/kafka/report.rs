@@ -150,8 +150,9 @@ impl Results {
 impl Spread {
     fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
+        let last = figures.len().checked_sub(1)?;
         Some(Self {
-            median: *figures.get(figures.len() / 2)?,
+            median: f64::midpoint(figures[last / 2], figures[last.div_ceil(2)]),
             least: *figures.first()?,
             greatest: *figures.last()?,
         })

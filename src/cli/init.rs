@@ -216,7 +216,7 @@ impl InitArgs {
     }
 
     fn left_out(&self, profile: &Profile) -> Vec<Column> {
-        let columns = ParquetFile::open(&self.reference).map(|file| file.columns());
+        let columns = ParquetFile::open(&self.reference).map(|file| file.columns().to_vec());
         let columns = columns.unwrap_or_default();
         let watchable = |name: &str| {
             let mut same = columns.iter().filter(|c| c.name == name);

@@ -1,6 +1,11 @@
-//! Columns or a stored profile → the profile a monitor is built from.
+//! Columns or a stored profile → the profile a monitor is built from. Columns are read one after the
+//! other and built on all cores, as long as their values need little memory.
 
+use std::iter;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::LoadOptions;
 use super::build::{self, Names};
@@ -16,14 +21,14 @@ use crate::config::{BinningConfig, EdgeRule, FeatureConfig};
 use crate::drift::FeatureKind;
 use crate::text::rfc3339;
 
+/// What columns that are built at the same time may hold together: 128 MiB of numbers.
+const VALUES_AT_ONCE: u64 = 1 << 24;
+
+/// A profile that does not name its sources.
 pub(super) fn from_parquet(
-    paths: &[PathBuf],
+    files: &[ParquetFile],
     options: &LoadOptions,
 ) -> Result<Profile, ReferenceError> {
-    let files: Vec<ParquetFile> = paths
-        .iter()
-        .map(|path| ParquetFile::open(path))
-        .collect::<Result<_, _>>()?;
     let Some(first) = files.first() else {
         let what = "no file was named".to_owned();
         return Err(ReferenceError::Unreadable {
@@ -32,21 +37,25 @@ pub(super) fn from_parquet(
         });
     };
     let all = first.columns();
-    let plan = plan(first.path(), &all, options)?;
+    let plan = plan(first.path(), all, options)?;
     let mut profile = Profile {
         version: PROFILE_VERSION,
         psiren: env!("CARGO_PKG_VERSION").to_owned(),
         built_at: now(),
         rows: files.iter().map(|f| f.rows).sum(),
-        sources: files.iter().map(source).collect::<Result<_, _>>()?,
-        event_time: event_time(&files, options.timestamp_column.as_deref())?,
+        sources: Vec::new(),
+        event_time: event_time(files, options.timestamp_column.as_deref())?,
         features: Vec::new(),
         left_out: plan.left_out,
         problems: Vec::new(),
     };
-    for wanted in plan.wanted {
+    let threads = (VALUES_AT_ONCE / profile.rows.max(1)).clamp(1, cores());
+    let outcomes = on_threads(threads, &plan.wanted, |wanted| {
+        build_feature(files, &all[wanted.column], wanted, options)
+    });
+    for (wanted, outcome) in plan.wanted.iter().zip(outcomes) {
         let column = &all[wanted.column];
-        match build_feature(&files, column, &wanted, options)? {
+        match outcome? {
             Outcome::Watched(feature) => profile.features.push(feature),
             Outcome::LeftOut(reason) => profile.left_out.push(left_out(column, reason)),
             Outcome::Refused(reason) => profile.problems.push(left_out(column, reason)),
@@ -243,10 +252,8 @@ fn kind_and_width(
     let kind = kind_of(column, feature)?;
     let mut single = false;
     for file in files {
-        let columns = file.columns();
-        let here = columns
-            .iter()
-            .find(|c| c.name == column.name)
+        let here = file
+            .column(&column.name)
             .ok_or_else(|| format!("{} does not have it", file.path().display()))?;
         single |= matches!(here.class, ColumnClass::Fraction { single: true });
         let same = unwatchable(here).is_none() && kind_of(here, feature) == Ok(kind);
@@ -292,7 +299,37 @@ fn rule_of(feature: &FeatureConfig, options: &LoadOptions) -> BinningConfig {
     }
 }
 
-fn source(file: &ParquetFile) -> Result<Source, ReferenceError> {
+fn cores() -> u64 {
+    thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
+/// What `of` gives for each of `items`, in their order.
+fn on_threads<T: Sync, R: Send>(threads: u64, items: &[T], of: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let taken = iter::from_fn(|| {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            Some((i, of(items.get(i)?)))
+        });
+        taken.collect::<Vec<_>>()
+    };
+    let mut results = thread::scope(|scope| {
+        // A thread that cannot be had is done without.
+        let others: Vec<_> = (1..threads)
+            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
+        let mut all = work();
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
+    });
+    results.sort_unstable_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Names a file by a hash of its bytes.
+pub(super) fn source(file: &ParquetFile) -> Result<Source, ReferenceError> {
     Ok(Source {
         path: file.path().display().to_string(),
         sha256: file.sha256()?,
@@ -309,7 +346,7 @@ fn event_time(
     };
     let mut span: Option<(i64, i64)> = None;
     for file in files {
-        if let Some(column) = file.columns().iter().find(|c| c.name == name)
+        if let Some(column) = file.column(name)
             && let Some((from, to)) = time::span(file, column)?
         {
             span = Some(span.map_or((from, to), |(a, b)| (a.min(from), b.max(to))));
@@ -336,4 +373,20 @@ fn now() -> String {
     jiff::Timestamp::from_second(now.as_second())
         .unwrap_or(now)
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_threads_are_in_the_order_of_the_items() {
+        for threads in [1, 2, 7] {
+            for items in [0, 1, 1000] {
+                let items: Vec<usize> = (0..items).collect();
+                let doubled: Vec<usize> = items.iter().map(|i| 2 * i).collect();
+                assert_eq!(on_threads(threads, &items, |i| 2 * i), doubled);
+            }
+        }
+    }
 }

@@ -121,10 +121,13 @@ fn numeric(
             }
         }
     };
-    let mut counts = vec![0; edges.len() + 1];
-    for x in &numbers {
-        counts[bucket_of(&edges, rule.closed, *x)] += 1;
-    }
+    let mut left = numbers.as_slice();
+    let count = |bucket| {
+        let of = left.partition_point(|x| bucket_of(&edges, rule.closed, *x) <= bucket);
+        left = &left[of..];
+        of as u64
+    };
+    let counts: Vec<u64> = (0..=edges.len()).map(count).collect();
     let binning = Binning::Numeric {
         edges,
         closed: rule.closed,

@@ -6,6 +6,7 @@
 //! statement wins: a feature, `exclude` letter for letter, `include` letter for letter, a pattern of
 //! `exclude`, a pattern of `include`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use globset::{Glob, GlobMatcher};
@@ -45,13 +46,14 @@ pub fn plan(
     let chooser = Chooser::new(options)?;
     check_names(path, columns, options)?;
     let mut plan = Plan::default();
+    let mut seen = HashSet::new();
     for (i, column) in columns.iter().enumerate() {
         let features: Vec<&FeatureConfig> = options
             .features
             .iter()
             .filter(|f| column_of(f) == column.name)
             .collect();
-        if columns[..i].iter().any(|c| c.name == column.name) {
+        if !seen.insert(&column.name) {
             plan.leave_out(column, "a column of this name came before it".to_owned());
         } else if !features.is_empty() {
             let named = features.into_iter().map(|f| Wanted {

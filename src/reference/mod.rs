@@ -25,6 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::{BinningConfig, FeatureConfig, MonitorConfig};
+use parquet::ParquetFile;
 
 pub use error::ReferenceError;
 pub use profile::{LeftOut, Profile, ProfileFeature};
@@ -61,23 +62,35 @@ impl From<&MonitorConfig> for LoadOptions {
 }
 
 /// The reference at `path`: a Parquet file, built in memory, or a profile, held against `options`.
+/// What is built does not name its source, whose every byte would have to be hashed.
 ///
 /// # Errors
 /// The file is missing, empty or corrupt; a configured column is not in it; a profile was built
 /// with other buckets than configured; no feature is left; `strict` and a feature has a problem.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Profile, ReferenceError> {
     match Content::of(path)? {
-        Content::Parquet => build(&[path.to_owned()], options),
+        Content::Parquet => assemble::from_parquet(&open(&[path.to_owned()])?, options),
         Content::Json => assemble::from_profile(path, Profile::load(path)?, options),
     }
 }
 
-/// A profile of the rows of all `paths`, which are Parquet files with the same columns.
+/// A profile of the rows of all `paths`, which are Parquet files with the same columns, and which it
+/// names.
 ///
 /// # Errors
 /// As [`load`].
 pub fn build(paths: &[PathBuf], options: &LoadOptions) -> Result<Profile, ReferenceError> {
-    assemble::from_parquet(paths, options)
+    let files = open(paths)?;
+    let mut profile = assemble::from_parquet(&files, options)?;
+    profile.sources = files
+        .iter()
+        .map(assemble::source)
+        .collect::<Result<_, _>>()?;
+    Ok(profile)
+}
+
+fn open(paths: &[PathBuf]) -> Result<Vec<ParquetFile>, ReferenceError> {
+    paths.iter().map(|path| ParquetFile::open(path)).collect()
 }
 
 /// The profile at `path` as it is, or what a Parquet file gives with the default options.

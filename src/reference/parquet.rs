@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -32,8 +33,10 @@ const BATCH_ROWS: usize = 8192;
 #[derive(Debug)]
 pub struct ParquetFile {
     path: PathBuf,
-    file: File,
+    /// Its clones share one position, so one column is read at a time.
+    file: Mutex<File>,
     metadata: ArrowReaderMetadata,
+    columns: Vec<Column>,
     pub rows: u64,
 }
 
@@ -135,9 +138,15 @@ impl ParquetFile {
                 path: path.to_owned(),
             });
         }
+        let column = |field: &arrow::datatypes::FieldRef| Column {
+            name: field.name().clone(),
+            class: class_of(field.data_type()),
+            data_type: type_name(field.data_type()),
+        };
         Ok(Self {
             path: path.to_owned(),
-            file,
+            file: Mutex::new(file),
+            columns: metadata.schema().fields().iter().map(column).collect(),
             metadata,
             rows,
         })
@@ -150,13 +159,14 @@ impl ParquetFile {
 
     /// The top-level columns, in the file's order.
     #[must_use]
-    pub fn columns(&self) -> Vec<Column> {
-        let column = |field: &arrow::datatypes::FieldRef| Column {
-            name: field.name().clone(),
-            class: class_of(field.data_type()),
-            data_type: type_name(field.data_type()),
-        };
-        self.metadata.schema().fields().iter().map(column).collect()
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The top-level column of this name; of several, the first.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
     }
 
     /// Adds the values of the column `name` to `into`, as numbers or as text as `into` has them.
@@ -197,7 +207,7 @@ impl ParquetFile {
         let roots = schema.root_schema().get_fields();
         let index = roots.iter().position(|field| field.name() == name);
         let mask = ProjectionMask::roots(schema, index);
-        if let Some(codec) = self.unread_codec(name) {
+        if let Some(codec) = index.and_then(|root| self.unread_codec(root)) {
             let what = format!(
                 "column {name:?} is compressed with {codec}; zstd, snappy, gzip and lz4 are read"
             );
@@ -205,7 +215,8 @@ impl ParquetFile {
         }
         let mut rows = 0;
         guarded(|| {
-            let file = self.file.try_clone().map_err(ArrowError::from)?;
+            let held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = held.try_clone().map_err(ArrowError::from)?;
             let reader =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                     .with_projection(mask)
@@ -230,18 +241,14 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// A compression of the column `name` that this program does not read.
-    fn unread_codec(&self, name: &str) -> Option<&'static str> {
-        let groups = self.metadata.metadata().row_groups().iter();
-        groups
-            .flat_map(|group| group.columns())
-            .filter(|chunk| {
-                chunk
-                    .column_path()
-                    .parts()
-                    .first()
-                    .is_some_and(|p| p == name)
-            })
+    /// A compression of the top-level column `root` that this program does not read.
+    fn unread_codec(&self, root: usize) -> Option<&'static str> {
+        let schema = self.metadata.parquet_schema();
+        let leaves =
+            (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == root);
+        let groups = self.metadata.metadata().row_groups();
+        leaves
+            .flat_map(|leaf| groups.iter().map(move |group| group.column(leaf)))
             .find_map(|chunk| match chunk.compression() {
                 Compression::BROTLI(_) => Some("brotli"),
                 Compression::LZO => Some("lzo"),
