@@ -89,6 +89,7 @@
 //! | `replace` | a file that is written as a whole or not at all |
 //! | `text` | numbers and instants as people read them |
 //! | `unwind` | a decoder's panic over damaged bytes, as a value |
+//! | `footer` | what a Parquet file says of its columns |
 //! | [`app`] | the running program: threads, tasks, messages between them, start and end |
 //! | [`cli`] | one file per command; exit codes |
 //! | [`telemetry`] | where log lines go |
@@ -101,7 +102,7 @@
 //!
 //! [`drift`] imports itself, `std` and serde's derives: no I/O, no clock, no runtime, no Kafka. The
 //! edges in braces do not import each other; they meet in `drift`'s types, or in a trait of one
-//! of them that another reads. [`config`], `replace`, `text` and `unwind` lie below the edges, [`monitor`] and
+//! of them that another reads. [`config`], `footer`, `replace`, `text` and `unwind` lie below the edges, [`monitor`] and
 //! [`metrics`] above them. `tests/it/architecture.rs` holds the sources against this and names the
 //! few exceptions with their reasons.
 
@@ -110,6 +111,7 @@ pub mod cli;
 pub mod config;
 pub mod drift;
 pub mod event;
+mod footer;
 pub mod health;
 pub mod http;
 pub mod metrics;

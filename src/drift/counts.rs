@@ -294,6 +294,7 @@ mod tests {
         fn subtract_undoes_merge(a in counts(), b in counts()) {
             let mut s = a.clone();
             s.merge(&b);
+            prop_assert_eq!(&b.clone().left_of(&s), &a);
             s.subtract(&b);
             prop_assert_eq!(s, a);
         }

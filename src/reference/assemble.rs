@@ -1,17 +1,15 @@
 //! Columns or a stored profile → the profile a monitor is built from. Columns are read one after the
 //! other and built on all cores, as long as their values need little memory.
 
-use std::iter;
-use std::panic::resume_unwind;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::LoadOptions;
 use super::build::{self, Names};
 use super::columns::{Wanted, column_of, plan, unwatchable};
 use super::error::ReferenceError;
 use super::identifiers::{growing_note, identifier_reason};
+use super::parallel;
 use super::parquet::{Column, ColumnClass, ColumnValues, ParquetFile};
 use super::profile::{
     BuiltWith, EventTimeSpan, LeftOut, PROFILE_VERSION, Profile, ProfileFeature, Source,
@@ -21,8 +19,9 @@ use crate::config::{BinningConfig, EdgeRule, FeatureConfig};
 use crate::drift::FeatureKind;
 use crate::text::rfc3339;
 
-/// What columns that are built at the same time may hold together: 128 MiB of numbers.
-const VALUES_AT_ONCE: u64 = 1 << 24;
+/// What columns that are built at the same time may hold together: 32 MiB as numbers, and some ten
+/// times that as texts of which none comes twice. A column that has more is built alone.
+const VALUES_AT_ONCE: u64 = 1 << 22;
 
 /// A profile that does not name its sources.
 pub(super) fn from_parquet(
@@ -36,8 +35,8 @@ pub(super) fn from_parquet(
             what,
         });
     };
-    let all = first.columns();
-    let plan = plan(first.path(), all, options)?;
+    let all = columns_of(first, &files[1..]);
+    let plan = plan(first.path(), &all, options)?;
     let mut profile = Profile {
         version: PROFILE_VERSION,
         psiren: env!("CARGO_PKG_VERSION").to_owned(),
@@ -49,13 +48,13 @@ pub(super) fn from_parquet(
         left_out: plan.left_out,
         problems: Vec::new(),
     };
-    let threads = (VALUES_AT_ONCE / profile.rows.max(1)).clamp(1, cores());
-    let outcomes = on_threads(threads, &plan.wanted, |wanted| {
+    let at_once = usize::try_from(VALUES_AT_ONCE / profile.rows.max(1)).unwrap_or(usize::MAX);
+    let outcomes = parallel::try_map(at_once, &plan.wanted, |wanted| {
         build_feature(files, &all[wanted.column], wanted, options)
-    });
+    })?;
     for (wanted, outcome) in plan.wanted.iter().zip(outcomes) {
         let column = &all[wanted.column];
-        match outcome? {
+        match outcome {
             Outcome::Watched(feature) => profile.features.push(feature),
             Outcome::LeftOut(reason) => profile.left_out.push(left_out(column, reason)),
             Outcome::Refused(reason) => profile.problems.push(left_out(column, reason)),
@@ -194,34 +193,36 @@ fn build_feature(
     options: &LoadOptions,
 ) -> Result<Outcome, ReferenceError> {
     let feature = &wanted.feature;
-    let (kind, single) = match kind_and_width(files, column, feature) {
-        Ok(found) => found,
+    let stored = match stored_as(files, column, feature) {
+        Ok(stored) => stored,
         Err(reason) => return Ok(Outcome::Refused(reason)),
     };
-    let mut values = match kind {
+    let mut values = match stored.kind {
         FeatureKind::Numeric => ColumnValues::numbers(),
         FeatureKind::Categorical => ColumnValues::texts(),
     };
     for file in files {
         file.read(&column.name, &mut values)?;
     }
+    if stored.single {
+        values.narrow();
+    }
     let rule = rule_of(feature, options);
     if !wanted.named {
-        let integer = column.class == ColumnClass::Integer;
-        let reason = identifier_reason(&column.name, &values.values, integer, rule.max_categories);
+        let most = rule.max_categories;
+        let reason = identifier_reason(&column.name, &values.values, stored.integer, most);
         if let Some(reason) = reason {
             return Ok(Outcome::LeftOut(format!(
                 "{reason}; name it under features to watch it"
             )));
         }
     }
-    let growing = growing_note(&values.values)
-        .filter(|_| !wanted.named && column.class == ColumnClass::Integer);
+    let growing = growing_note(&values.values).filter(|_| !wanted.named && stored.integer);
     let names = Names {
         feature: &feature.name,
         column: &column.name,
     };
-    Ok(match build::feature(names, values, &rule, single) {
+    Ok(match build::feature(names, values, &rule, stored.single) {
         Err(reason) => Outcome::Refused(reason),
         Ok(mut built) => {
             built.notes.extend(growing);
@@ -233,29 +234,47 @@ fn build_feature(
             Outcome::Watched(ProfileFeature {
                 reference: built.reference,
                 data_type: column.data_type.clone(),
-                built_with: (kind == FeatureKind::Numeric).then(|| BuiltWith::from(&rule.edges)),
+                built_with: (stored.kind == FeatureKind::Numeric)
+                    .then(|| BuiltWith::from(&rule.edges)),
                 notes: built.notes,
             })
         }
     })
 }
 
-/// The feature's kind, and whether any file has its column in 32 bits or fewer.
-fn kind_and_width(
+/// The columns of `first`, and those that only `others` have.
+fn columns_of(first: &ParquetFile, others: &[ParquetFile]) -> Vec<Column> {
+    let mut seen: HashSet<&str> = first.columns().iter().map(|c| &*c.name).collect();
+    let more = others.iter().flat_map(ParquetFile::columns);
+    let more = more.filter(|column| seen.insert(&column.name));
+    first.columns().iter().chain(more).cloned().collect()
+}
+
+/// How the files have a column.
+struct Stored {
+    kind: FeatureKind,
+    /// Any of them in 32 bits or fewer.
+    single: bool,
+    /// All of them as integers.
+    integer: bool,
+}
+
+fn stored_as(
     files: &[ParquetFile],
     column: &Column,
     feature: &FeatureConfig,
-) -> Result<(FeatureKind, bool), String> {
+) -> Result<Stored, String> {
     if let Some(reason) = unwatchable(column) {
         return Err(reason);
     }
     let kind = kind_of(column, feature)?;
-    let mut single = false;
+    let (mut single, mut integer) = (false, true);
     for file in files {
         let here = file
             .column(&column.name)
             .ok_or_else(|| format!("{} does not have it", file.path().display()))?;
         single |= matches!(here.class, ColumnClass::Fraction { single: true });
+        integer &= here.class == ColumnClass::Integer;
         let same = unwatchable(here).is_none() && kind_of(here, feature) == Ok(kind);
         if !same {
             return Err(format!(
@@ -267,7 +286,11 @@ fn kind_and_width(
             ));
         }
     }
-    Ok((kind, single))
+    Ok(Stored {
+        kind,
+        single,
+        integer,
+    })
 }
 
 fn kind_of(column: &Column, feature: &FeatureConfig) -> Result<FeatureKind, String> {
@@ -297,35 +320,6 @@ fn rule_of(feature: &FeatureConfig, options: &LoadOptions) -> BinningConfig {
         closed: feature.closed.unwrap_or(default.closed),
         max_categories: feature.max_categories.unwrap_or(default.max_categories),
     }
-}
-
-fn cores() -> u64 {
-    thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
-}
-
-/// What `of` gives for each of `items`, in their order.
-fn on_threads<T: Sync, R: Send>(threads: u64, items: &[T], of: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let taken = iter::from_fn(|| {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            Some((i, of(items.get(i)?)))
-        });
-        taken.collect::<Vec<_>>()
-    };
-    let mut results = thread::scope(|scope| {
-        // A thread that cannot be had is done without.
-        let others: Vec<_> = (1..threads)
-            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
-            .collect();
-        let mut all = work();
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        all
-    });
-    results.sort_unstable_by_key(|(i, _)| *i);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Names a file by a hash of its bytes.
@@ -373,20 +367,4 @@ fn now() -> String {
     jiff::Timestamp::from_second(now.as_second())
         .unwrap_or(now)
         .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_of_threads_are_in_the_order_of_the_items() {
-        for threads in [1, 2, 7] {
-            for items in [0, 1, 1000] {
-                let items: Vec<usize> = (0..items).collect();
-                let doubled: Vec<usize> = items.iter().map(|i| 2 * i).collect();
-                assert_eq!(on_threads(threads, &items, |i| 2 * i), doubled);
-            }
-        }
-    }
 }

@@ -102,7 +102,8 @@ fn numeric(
     notes: &mut Vec<String>,
 ) -> Result<Numeric, String> {
     numbers.sort_unstable_by(f64::total_cmp);
-    let (min, max) = (numbers[0], numbers[numbers.len() - 1]);
+    // Without the sign of zero.
+    let (min, max) = (numbers[0] + 0.0, numbers[numbers.len() - 1] + 0.0);
     let edges = match &rule.edges {
         EdgeRule::Explicit(edges) => explicit_edges(edges, float32)?,
         EdgeRule::Quantile { buckets } | EdgeRule::Uniform { buckets } => {
@@ -136,7 +137,7 @@ fn numeric(
     if min != max {
         note_on_one_bucket(&binning, &counts, notes);
     }
-    Ok((binning, counts, Some((min + 0.0, max + 0.0))))
+    Ok((binning, counts, Some((min, max))))
 }
 
 fn check_buckets(buckets: usize) -> Result<(), String> {

@@ -15,6 +15,7 @@ pub mod categories;
 pub mod columns;
 mod error;
 pub mod identifiers;
+mod parallel;
 pub mod parquet;
 pub mod profile;
 mod profile_check;
@@ -81,12 +82,12 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Profile, ReferenceErro
 /// As [`load`].
 pub fn build(paths: &[PathBuf], options: &LoadOptions) -> Result<Profile, ReferenceError> {
     let files = open(paths)?;
-    let mut profile = assemble::from_parquet(&files, options)?;
-    profile.sources = files
-        .iter()
-        .map(assemble::source)
-        .collect::<Result<_, _>>()?;
-    Ok(profile)
+    let sources: Result<_, _> = files.iter().map(assemble::source).collect();
+    let sources = sources?;
+    Ok(Profile {
+        sources,
+        ..assemble::from_parquet(&files, options)?
+    })
 }
 
 fn open(paths: &[PathBuf]) -> Result<Vec<ParquetFile>, ReferenceError> {

@@ -1,13 +1,13 @@
 //! Parquet columns in: one column at a time, streamed in batches.
 //!
-//! Memory is that of one column's values, however wide the file. Integers, floats and decimals give
-//! numbers; strings, booleans and (when asked for) integers give text. What has no meaning for drift
-//! is refused with the column named: nested columns, binary, times. A damaged file is an error,
+//! Memory is that of the columns that are read, however wide the file. Integers, floats and decimals
+//! give numbers; strings, booleans and (when asked for) integers give text. What has no meaning for
+//! drift is refused with the column named: nested columns, binary, times. A damaged file is an error,
 //! never a panic.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,6 +24,7 @@ use parquet::basic::Compression;
 use sha2::{Digest, Sha256};
 
 use super::error::ReferenceError;
+use crate::footer;
 use crate::text::hex;
 use crate::unwind;
 
@@ -88,6 +89,19 @@ pub struct ColumnValues {
 }
 
 impl ColumnValues {
+    /// Numbers as 32 bits hold them, as those of events are; without a value where 32 bits do not reach.
+    pub(super) fn narrow(&mut self) {
+        let Values::Numbers(numbers) = &mut self.values else {
+            return;
+        };
+        let before = numbers.len();
+        numbers.retain_mut(|x| {
+            *x = f64::from(*x as f32);
+            x.is_finite()
+        });
+        self.missing += (before - numbers.len()) as u64;
+    }
+
     #[must_use]
     pub fn numbers() -> Self {
         Self {
@@ -108,17 +122,20 @@ impl ColumnValues {
 /// Opens any file for reading.
 ///
 /// # Errors
-/// It does not exist, may not be read, or is a folder.
+/// It does not exist, may not be read, or is no regular file.
 pub(super) fn open_file(path: &Path) -> Result<File, ReferenceError> {
-    let file = File::open(path).map_err(|e| ReferenceError::unreadable(path, &e))?;
-    let is_dir = file.metadata().is_ok_and(|m| m.is_dir());
-    if is_dir {
-        return Err(ReferenceError::Unreadable {
-            path: path.to_owned(),
-            what: "it is a folder; name the files in it".to_owned(),
-        });
-    }
-    Ok(file)
+    let unreadable = |e| ReferenceError::unreadable(path, &e);
+    // Before it is opened: a pipe would be waited for.
+    let kind = path.metadata().map_err(unreadable)?.file_type();
+    let what = match (kind.is_file(), kind.is_dir()) {
+        (true, _) => return File::open(path).map_err(unreadable),
+        (_, true) => "it is a folder; name the files in it",
+        _ => "it is a pipe or a device, and a reference is read more than once; save it to a file",
+    };
+    Err(ReferenceError::Unreadable {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    })
 }
 
 impl ParquetFile {
@@ -128,8 +145,7 @@ impl ParquetFile {
     /// The file is missing, has no rows, is cut short, or its footer makes no sense.
     pub fn open(path: &Path) -> Result<Self, ReferenceError> {
         let file = open_file(path)?;
-        let metadata = guarded(|| ArrowReaderMetadata::load(&file, Default::default()))
-            .map_err(|what| ReferenceError::corrupt(path, what))?;
+        let metadata = footer::load(&file).map_err(|what| ReferenceError::corrupt(path, what))?;
         let rows = metadata.metadata().file_metadata().num_rows();
         let rows = u64::try_from(rows)
             .map_err(|_| ReferenceError::corrupt(path, format!("it claims {rows} rows")))?;
@@ -214,9 +230,11 @@ impl ParquetFile {
             return Err(ReferenceError::corrupt(&self.path, what));
         }
         let mut rows = 0;
+        let held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = held
+            .try_clone()
+            .map_err(|e| ReferenceError::unreadable(&self.path, &e))?;
         guarded(|| {
-            let held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            let file = held.try_clone().map_err(ArrowError::from)?;
             let reader =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                     .with_projection(mask)
@@ -261,13 +279,13 @@ impl ParquetFile {
     /// # Errors
     /// The file cannot be read.
     pub fn sha256(&self) -> Result<String, ReferenceError> {
-        let mut file = open_file(&self.path)?;
+        let unreadable = |e| ReferenceError::unreadable(&self.path, &e);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.rewind().map_err(unreadable)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let n = file
-                .read(&mut buffer)
-                .map_err(|e| ReferenceError::unreadable(&self.path, &e))?;
+            let n = file.read(&mut buffer).map_err(unreadable)?;
             if n == 0 {
                 return Ok(hex(&hash.finalize()));
             }
@@ -355,7 +373,12 @@ fn class_of(data_type: &DataType) -> ColumnClass {
         T::Boolean => ColumnClass::Boolean,
         T::Timestamp(..) | T::Date32 | T::Date64 => ColumnClass::Time,
         T::Null => ColumnClass::Null,
-        T::Dictionary(_, values) => class_of(values),
+        // Others of a dictionary the Parquet decoder does not read.
+        T::Dictionary(_, values) => match class_of(values) {
+            ColumnClass::Boolean => ColumnClass::Other,
+            _ if values.is_decimal() => ColumnClass::Other,
+            class => class,
+        },
         t if t.is_nested() => ColumnClass::Nested,
         _ => ColumnClass::Other,
     }

@@ -30,6 +30,7 @@ pub struct Profile {
     /// RFC 3339, UTC.
     pub built_at: String,
     pub rows: u64,
+    /// The files it was built from; none where it is built in memory only, for a monitor.
     pub sources: Vec<Source>,
     /// When a timestamp column was given and has values.
     #[serde(default, skip_serializing_if = "Option::is_none")]

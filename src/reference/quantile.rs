@@ -29,7 +29,10 @@ pub fn quantile_edges(sorted: &[f64], buckets: usize) -> Vec<f64> {
 pub fn uniform_edges(min: f64, max: f64, buckets: usize) -> Vec<f64> {
     let step = (max - min) / buckets as f64;
     let edges = (1..buckets).map(|i| {
-        if step.is_finite() {
+        if step == 0.0 {
+            // numpy, too, divides first where the width of a piece has no float.
+            i as f64 / buckets as f64 * (max - min) + min
+        } else if step.is_finite() {
             (i as f64 * step + min).min(max)
         } else {
             between(min, max, i as f64 / buckets as f64)
@@ -92,6 +95,13 @@ mod tests {
                 .iter()
                 .all(|e| e.is_finite())
         );
+    }
+
+    #[test]
+    fn pieces_too_narrow_for_a_float_are_cut_as_numpy_cuts_them() {
+        let tiny = f64::from_bits(1);
+        let edges = uniform_edges(-tiny, 3.0 * tiny, 10);
+        assert_eq!(edges, [-tiny, 0.0, tiny, 2.0 * tiny, 3.0 * tiny]);
     }
 
     #[test]

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Below every edge.
-const BELOW: &[&str] = &["config", "drift", "replace", "text", "unwind"];
+const BELOW: &[&str] = &["config", "drift", "footer", "replace", "text", "unwind"];
 
 /// What each module may import, itself aside. The command line may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("drift", &[]),
     ("replace", &[]),
     ("text", &[]),
     ("unwind", &[]),
+    ("footer", &["unwind"]),
     ("health", &[]),
     ("telemetry", &[]),
     ("config", &["drift", "text"]),

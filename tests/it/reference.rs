@@ -13,8 +13,12 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use psiren::config::{BinningConfig, EdgeRule, FeatureConfig};
 use psiren::drift::{Binning, Closed, FeatureKind};
+use psiren::reference::profile::Source;
 use psiren::reference::{self, LoadOptions, Profile, ProfileFeature, ReferenceError};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+mod files;
 
 const REFERENCE: &str = "fixtures/flights/reference.parquet";
 
@@ -403,6 +407,11 @@ fn identifiers_are_left_out_unless_they_are_named() {
     assert_eq!(profile.features[0].reference.name, "key");
 }
 
+fn sha256(path: &Path) -> String {
+    let digest = Sha256::digest(fs::read(path).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn several_files_make_one_reference() {
     let folder = tempfile::tempdir().unwrap();
@@ -417,7 +426,12 @@ fn several_files_make_one_reference() {
     };
     let files = [part("a.parquet", 0), part("b.parquet", 50)];
     let profile = reference::build(&files, &LoadOptions::default()).unwrap();
-    assert_eq!((profile.rows, profile.sources.len()), (100, 2));
+    let sources = files.each_ref().map(|path| Source {
+        path: path.display().to_string(),
+        sha256: sha256(path),
+        rows: 50,
+    });
+    assert_eq!((profile.rows, &profile.sources[..]), (100, &sources[..]));
     assert_eq!(profile.feature("x").unwrap().reference.counts, [10; 10]);
     assert!(
         reason(&profile, "y").contains("it is int32 in"),

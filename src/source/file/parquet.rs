@@ -18,6 +18,7 @@ use super::{FileError, RowNumber, RowResult};
 use crate::config::FilterTest;
 use crate::drift::{Binning, Cell};
 use crate::event::{self, EventSchema, InvalidRecord, Json, TimeReader};
+use crate::footer;
 use crate::unwind;
 
 const BATCH_ROWS: usize = 8192;
@@ -89,7 +90,8 @@ pub(super) fn payloads(
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 fn open(name: &str, file: File) -> Result<Builder, FileError> {
-    guarded(name, || Builder::try_new(file).map_err(ArrowError::from))
+    let metadata = footer::load(&file).map_err(|what| FileError::corrupt(name, what))?;
+    Ok(Builder::new_with_metadata(file, metadata))
 }
 
 fn column_names(builder: &Builder) -> Vec<String> {
