@@ -10,7 +10,7 @@ use crate::unwind;
 
 /// The decoder calls itself for each level of a nested column, on whatever thread reads it.
 const MOST_LEVELS: usize = 100;
-/// Enough for the levels of any footer that was not made to be refused.
+/// Enough for some ten thousand levels, before they are known to be too many.
 const STACK: usize = 256 << 20;
 
 /// Reads the footer of `file`.
@@ -30,7 +30,8 @@ pub(crate) fn load(file: &File) -> Result<ArrowReaderMetadata, String> {
         }
     };
     thread::scope(|scope| {
-        let large = thread::Builder::new().stack_size(STACK);
+        let large = thread::Builder::new().name("footer".to_owned());
+        let large = large.stack_size(STACK);
         match large.spawn_scoped(scope, load) {
             Ok(thread) => thread
                 .join()

@@ -102,9 +102,9 @@
 //!
 //! [`drift`] imports itself, `std` and serde's derives: no I/O, no clock, no runtime, no Kafka. The
 //! edges in braces do not import each other; they meet in `drift`'s types, or in a trait of one
-//! of them that another reads. [`config`], `footer`, `replace`, `text` and `unwind` lie below the edges, [`monitor`] and
-//! [`metrics`] above them. `tests/it/architecture.rs` holds the sources against this and names the
-//! few exceptions with their reasons.
+//! of them that another reads. [`config`], `footer`, `replace`, `text` and `unwind` lie below
+//! the edges, [`monitor`] and [`metrics`] above them. `tests/it/architecture.rs` holds the sources
+//! against this and names the few exceptions with their reasons.
 
 pub mod app;
 pub mod cli;

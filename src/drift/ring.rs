@@ -417,8 +417,6 @@ mod tests {
             let layout = Layout::new([1]);
             let mut ring = WindowRing::new(layout.clone(), PANES, window(size * 10, slide_in_panes * 10));
             pieces.sort_by_key(|(id, ..)| *id);
-            // Where windows begin is known as long as the first piece stays.
-            pieces[0].2 = false;
             let first = pieces[0].0;
             let mut coming = pieces.into_iter().peekable();
             let mut held = Vec::new();

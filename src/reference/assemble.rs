@@ -226,7 +226,7 @@ fn build_feature(
         Err(reason) => Outcome::Refused(reason),
         Ok(mut built) => {
             built.notes.extend(growing);
-            if column.data_type == "halffloat" {
+            if stored.half {
                 built
                     .notes
                     .push("it has 16 bits; event values are rounded to 32 only".to_owned());
@@ -255,8 +255,10 @@ struct Stored {
     kind: FeatureKind,
     /// Any of them in 32 bits or fewer.
     single: bool,
-    /// All of them as integers.
+    /// Any of them as integers; one value without a number makes fractions of a column of pandas.
     integer: bool,
+    /// Any of them in 16 bits.
+    half: bool,
 }
 
 fn stored_as(
@@ -268,13 +270,19 @@ fn stored_as(
         return Err(reason);
     }
     let kind = kind_of(column, feature)?;
-    let (mut single, mut integer) = (false, true);
+    let mut stored = Stored {
+        kind,
+        single: false,
+        integer: false,
+        half: false,
+    };
     for file in files {
         let here = file
             .column(&column.name)
             .ok_or_else(|| format!("{} does not have it", file.path().display()))?;
-        single |= matches!(here.class, ColumnClass::Fraction { single: true });
-        integer &= here.class == ColumnClass::Integer;
+        stored.single |= matches!(here.class, ColumnClass::Fraction { single: true });
+        stored.integer |= here.class == ColumnClass::Integer;
+        stored.half |= here.data_type == "halffloat";
         let same = unwatchable(here).is_none() && kind_of(here, feature) == Ok(kind);
         if !same {
             return Err(format!(
@@ -286,11 +294,7 @@ fn stored_as(
             ));
         }
     }
-    Ok(Stored {
-        kind,
-        single,
-        integer,
-    })
+    Ok(stored)
 }
 
 fn kind_of(column: &Column, feature: &FeatureConfig) -> Result<FeatureKind, String> {

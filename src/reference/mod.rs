@@ -82,11 +82,11 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Profile, ReferenceErro
 /// As [`load`].
 pub fn build(paths: &[PathBuf], options: &LoadOptions) -> Result<Profile, ReferenceError> {
     let files = open(paths)?;
-    let sources: Result<_, _> = files.iter().map(assemble::source).collect();
-    let sources = sources?;
+    let profile = assemble::from_parquet(&files, options)?;
+    let sources = files.iter().map(assemble::source);
     Ok(Profile {
-        sources,
-        ..assemble::from_parquet(&files, options)?
+        sources: sources.collect::<Result<_, _>>()?,
+        ..profile
     })
 }
 

@@ -20,7 +20,8 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type as PhysicalType};
+use parquet::schema::types::Type;
 use sha2::{Digest, Sha256};
 
 use super::error::ReferenceError;
@@ -154,15 +155,10 @@ impl ParquetFile {
                 path: path.to_owned(),
             });
         }
-        let column = |field: &arrow::datatypes::FieldRef| Column {
-            name: field.name().clone(),
-            class: class_of(field.data_type()),
-            data_type: type_name(field.data_type()),
-        };
         Ok(Self {
             path: path.to_owned(),
             file: Mutex::new(file),
-            columns: metadata.schema().fields().iter().map(column).collect(),
+            columns: columns_of(&metadata),
             metadata,
             rows,
         })
@@ -294,6 +290,29 @@ impl ParquetFile {
     }
 }
 
+fn columns_of(metadata: &ArrowReaderMetadata) -> Vec<Column> {
+    let roots = metadata.parquet_schema().root_schema().get_fields();
+    let fields = metadata.schema().fields().iter().zip(roots);
+    let columns = fields.map(|(field, root)| Column {
+        name: field.name().clone(),
+        class: match field.data_type() {
+            DataType::Dictionary(..) if !has_dictionary_reader(root) => ColumnClass::Other,
+            data_type => class_of(data_type),
+        },
+        data_type: type_name(field.data_type()),
+    });
+    columns.collect()
+}
+
+/// Whether the decoder gives such a column as a dictionary.
+fn has_dictionary_reader(root: &Type) -> bool {
+    root.is_primitive()
+        && !matches!(
+            root.get_physical_type(),
+            PhysicalType::BOOLEAN | PhysicalType::FIXED_LEN_BYTE_ARRAY
+        )
+}
+
 /// Runs a read of untrusted bytes.
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match unwind::quietly(read) {
@@ -373,12 +392,7 @@ fn class_of(data_type: &DataType) -> ColumnClass {
         T::Boolean => ColumnClass::Boolean,
         T::Timestamp(..) | T::Date32 | T::Date64 => ColumnClass::Time,
         T::Null => ColumnClass::Null,
-        // Others of a dictionary the Parquet decoder does not read.
-        T::Dictionary(_, values) => match class_of(values) {
-            ColumnClass::Boolean => ColumnClass::Other,
-            _ if values.is_decimal() => ColumnClass::Other,
-            class => class,
-        },
+        T::Dictionary(_, values) => class_of(values),
         t if t.is_nested() => ColumnClass::Nested,
         _ => ColumnClass::Other,
     }
