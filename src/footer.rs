@@ -19,9 +19,7 @@ const STACK: usize = 256 << 20;
 /// In words: it is damaged, or its columns are nested deeper than 100 levels.
 pub(crate) fn load(file: &File) -> Result<ArrowReaderMetadata, String> {
     let load = || -> Result<ArrowReaderMetadata, String> {
-        let metadata = unwind::quietly(|| ArrowReaderMetadata::load(file, Default::default()))
-            .ok_or("its bytes make no sense to the Parquet decoder")?
-            .map_err(|error| error.to_string())?;
+        let metadata = unwind::quietly(|| ArrowReaderMetadata::load(file, Default::default()))?;
         match levels(metadata.parquet_schema().root_schema()) {
             0..=MOST_LEVELS => Ok(metadata),
             levels => Err(format!(

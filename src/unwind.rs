@@ -4,6 +4,7 @@
 //! them to be damaged, told by an error alone and not by a panic's message as well.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -11,9 +12,11 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `decode` gives; `None` when it panics. Nothing that it leaves half done is to be looked at
-/// again.
-pub(crate) fn quietly<T>(decode: impl FnOnce() -> T) -> Option<T> {
+/// What `decode` gives of untrusted Parquet. Nothing that it leaves half done is to be looked at again.
+///
+/// # Errors
+/// Its error, or that it panicked, in words.
+pub(crate) fn quietly<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let report = std::panic::take_hook();
@@ -26,5 +29,8 @@ pub(crate) fn quietly<T>(decode: impl FnOnce() -> T) -> Option<T> {
     QUIET.set(true);
     let result = catch_unwind(AssertUnwindSafe(decode));
     QUIET.set(false);
-    result.ok()
+    match result {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(_) => Err("its bytes make no sense to the Parquet decoder".to_owned()),
+    }
 }

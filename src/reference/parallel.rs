@@ -1,4 +1,4 @@
-//! One thing after the other, on all cores.
+//! Many things at once, on all cores.
 
 use std::iter;
 use std::panic::resume_unwind;

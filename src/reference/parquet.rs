@@ -230,7 +230,7 @@ impl ParquetFile {
         let file = held
             .try_clone()
             .map_err(|e| ReferenceError::unreadable(&self.path, &e))?;
-        guarded(|| {
+        unwind::quietly(|| {
             let reader =
                 ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                     .with_projection(mask)
@@ -311,14 +311,6 @@ fn has_dictionary_reader(root: &Type) -> bool {
             root.get_physical_type(),
             PhysicalType::BOOLEAN | PhysicalType::FIXED_LEN_BYTE_ARRAY
         )
-}
-
-/// Runs a read of untrusted bytes.
-fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match unwind::quietly(read) {
-        Some(result) => result.map_err(|e| e.to_string()),
-        None => Err("its bytes make no sense to the Parquet decoder".to_owned()),
-    }
 }
 
 fn add(array: &ArrayRef, into: &mut ColumnValues) -> Result<(), ArrowError> {

@@ -136,13 +136,7 @@ fn next(reader: &mut ParquetRecordBatchReader) -> Result<Option<(Vec<Column>, us
 
 /// Runs a read of untrusted bytes.
 fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, FileError> {
-    match unwind::quietly(read) {
-        Some(result) => result.map_err(|error| FileError::corrupt(name, error)),
-        None => Err(FileError::corrupt(
-            name,
-            "its bytes make no sense to the Parquet decoder",
-        )),
-    }
+    unwind::quietly(read).map_err(|what| FileError::corrupt(name, what))
 }
 
 /// The column a path begins in and the rest of the way.
